@@ -1,6 +1,6 @@
 """The page of `whet export --to web` in Chromium against the predict.py of the same bundle, over real files.
 
-Both forms, a folder behind a static server and one file, predict the same files, evenly spaced over the class folders. Requests
+Both forms, a folder behind a static server and one file, predict the same files, evenly spaced over the folder. Requests
 that leave the page are counted.
 
     python benchmarks/browser.py BUNDLE --samples FOLDER [--count 41] [--packages DIR]
@@ -45,16 +45,49 @@ def compared(browser: Chromium, url: str, files: list[Path], expected: list[dict
     browser.choose("#files", files)
     browser.until(f"rows.length === {len(files)} && rows.every((row) => row.found || row.error)")
     seconds = time.perf_counter() - began
-    found = browser.do("rows.map((row) => ({ ...row.found, mask: null, error: row.error }))")
-    key = "shares" if "shares" in expected[0] else "probabilities"
-    ours_NK, theirs_NK = (np.array([list(one[key].values()) for one in rows]) for rows in (found, expected))
+    plain = "(objects || []).map((one) => ({ ...one, inside: null }))"
+    found = browser.do(
+        f"rows.map(({{ found: {{ objects, ...rest }} }}) => ({{ ...rest, mask: null, objects: {plain} }}))"
+    )
     return {
         "files": len(files),
-        "equal": int((ours_NK.argmax(axis=1) == theirs_NK.argmax(axis=1)).sum()),
-        "largest_difference": float(np.abs(ours_NK - theirs_NK).max()),
+        **(of_objects if "objects" in expected[0] else of_classes)(found, expected),
         "ms_per_file": 1e3 * seconds / len(files),
         "requests_elsewhere": sum(not one.startswith((url, "blob:", "data:")) for one in browser.requests),
     }
+
+
+def of_classes(found: list[dict[str, Any]], expected: list[dict[str, Any]]) -> dict[str, Any]:
+    key = "shares" if "shares" in expected[0] else "probabilities"
+    ours_NK, theirs_NK = (np.array([list(one[key].values()) for one in rows]) for rows in (found, expected))
+    return {
+        "equal": int((ours_NK.argmax(axis=1) == theirs_NK.argmax(axis=1)).sum()),
+        "largest_difference": float(np.abs(ours_NK - theirs_NK).max()),
+    }
+
+
+def of_objects(found: list[dict[str, Any]], expected: list[dict[str, Any]]) -> dict[str, Any]:
+    """equal: files with the same number of objects of each class. objects: those of predict.py; same: which the page finds too, of
+    the same class, in a box that overlaps theirs by at least 0.9."""
+    same = [
+        max(
+            (box_iou(one["box"], other["box"]) for other in ours["objects"] if other["class"] == one["class"]),
+            default=0,
+        )
+        for ours, theirs in zip(found, expected)
+        for one in theirs["objects"]
+    ]
+    return {
+        "equal": sum(ours["counts"] == theirs["counts"] for ours, theirs in zip(found, expected)),
+        "objects": len(same),
+        "same": sum(overlap >= 0.9 for overlap in same),
+    }
+
+
+def box_iou(one: list[int], other: list[int]) -> float:
+    (x, y, w, h), (u, v, s, t) = one, other
+    shared = max(0, min(x + w, u + s) - max(x, u)) * max(0, min(y + h, v + t) - max(y, v))
+    return shared / (w * h + s * t - shared)
 
 
 def main() -> None:
@@ -66,7 +99,7 @@ def main() -> None:
     given = parser.parse_args()
     bundle = Bundle.read(given.bundle)
     every = sorted(
-        path for path in given.samples.glob("*/*") if path.suffix.lower() in {".jpg", ".jpeg", ".png", ".wav", ".ogg"}
+        path for path in given.samples.rglob("*") if path.suffix.lower() in {".jpg", ".jpeg", ".png", ".wav", ".ogg"}
     )
     files = [every[k] for k in np.linspace(0, len(every) - 1, given.count).round().astype(int)]
     expected = bundle.predict(path.read_bytes() for path in files)

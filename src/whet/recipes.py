@@ -11,6 +11,7 @@ import yaml
 from whet.core.errors import RecipeError, unknown
 from whet.core.language import Sentence, english
 from whet.core.media import plural
+from whet.core.method import Method
 from whet.core.recipe import Recipe, parse_method
 from whet.core.spec import DataSpec, ModelSpec
 from whet.core.stages import Stage
@@ -208,23 +209,34 @@ def _with_method(recipe: Recipe, name: str, note: Callable[[Sentence], None]) ->
 
 def with_options(
     recipe: Recipe, *, batch_size: int | None = None, lr: float | None = None, image_size: str | None = None,
-    device: str | None = None,
+    device: str | None = None, metric: str | None = None,
 ) -> Recipe:  # fmt: skip
-    """Set training options; None leaves a setting unchanged. lr: the learning rate of the recipe's optimizer."""
+    """Set training options; None leaves a setting unchanged. lr: the learning rate of the recipe's optimizer. metric: of methods
+    that watch one. RecipeError where the recipe has no such method."""
     pixels = int(image_size) if image_size is not None and image_size.isdecimal() else image_size
     if pixels is not None and recipe.medium != "image":
         raise RecipeError(f"--image-size {image_size} does not apply to {recipe.task}")
     given = {"batch_size": batch_size, "image_size": pixels, "device": device}
     if changes := {key: value for key, value in given.items() if value is not None}:
         recipe = recipe.setting(**changes)
-    if lr is None:
-        return recipe
-    found = next((m for m in recipe.methods if m.stage is Stage.OPTIMIZER and "lr" in type(m).model_fields), None)
-    if found is None:
-        raise RecipeError(
-            f"--lr {lr:g}: the recipe has no optimizer with a learning rate; add one, for example --with adamw"
+    if lr is not None:
+        where = "the recipe has no optimizer with a learning rate; add one, for example --with adamw"
+        recipe = _with_value(recipe, "lr", lr, lambda method: method.stage is Stage.OPTIMIZER, where)
+    if metric is not None:
+        where = (
+            "a training watches a metric with early_stopping or plateau only, and this recipe has neither; add one with --with; "
+            "whet improve, study and tune choose by --metric"
         )
-    return recipe.replace(methods=tuple(found.replace(lr=lr) if m is found else m for m in recipe.methods))
+        recipe = _with_value(recipe, "metric", metric, lambda method: True, where)
+    return recipe
+
+
+def _with_value(recipe: Recipe, key: str, value: Any, which: Callable[[Method], bool], where: str) -> Recipe:
+    """The recipe with this value in the methods that have such a setting. RecipeError if there is none."""
+    having = [method for method in recipe.methods if which(method) and key in type(method).model_fields]
+    if not having:
+        raise RecipeError(f"--{key} {value}: {where}")
+    return recipe.replace(methods=tuple(m.replace(**{key: value}) if m in having else m for m in recipe.methods))
 
 
 def _value(text: str, where: str) -> Any:

@@ -34,7 +34,7 @@ _COLLECTIONS: dict[str, tuple[Kind, str]] = {
 }
 _DEEPEST = 6  # levels of folders that whet did not write
 _MOST_CHANGES = 3  # methods by which a recipe may differ from a shipped one and still be named after it
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
@@ -309,7 +309,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _yaml(path: Path) -> dict[str, Any]:
     try:
-        found = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
+        found = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (OSError, ValueError, yaml.YAMLError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -15,30 +15,43 @@ from tests.conftest import train_small, whet, write_images
 import whet as package
 
 
-def test_help_is_quick_and_names_every_command():
+def test_help_fits_one_screen_and_names_every_command(monkeypatch):
+    """One screen of 100 columns and 50 lines; commands with many options need somewhat more."""
+    import typer
+
+    from whet.cli import app
+
+    monkeypatch.setenv("COLUMNS", "100")
     done = whet("--help")
-    assert done.returncode == 0
-    for command in (
-        "check",
-        "group",
-        "augment",
-        "train",
-        "study",
-        "tune",
-        "improve",
-        "evaluate",
-        "predict",
-        "explain",
-        "label",
-        "compare",
-        "report",
-        "compress",
-        "export",
-        "serve",
-        "methods",
-    ):
-        assert command in done.stdout
-        assert whet(command, "--help").returncode == 0
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0 and len(lines) <= 50 and max(map(len, lines)) <= 100
+    assert "Exit codes: 0 success; 1 an error" in done.stdout
+    for command in typer.main.get_command(app).commands:
+        assert any(line.startswith(f"  {command} ") for line in lines)
+        told = whet(command, "--help")
+        assert told.returncode == 0 and len(told.stdout.splitlines()) <= 64, command
+        assert max(map(len, told.stdout.splitlines())) <= 100
+
+
+def test_options_are_in_panels():
+    told = whet("train", "--help").stdout
+    starts = [
+        told.index(f"\n{title}:")
+        for title in ("Arguments", "Methods", "Model", "Training", "How the data are read", "Output")
+    ]
+    assert starts == sorted(starts)
+    words = ("--with", "--architecture", "--lr", "--mask-format", "--out")
+    assert all(start < told.index(word) for start, word in zip(starts[1:], words))
+    assert told.index("--lr") < starts[4] and told.index("--with") < starts[2]
+    assert "Requires whet[ray]" in " ".join(whet("study", "--help").stdout.split())
+
+
+def test_whet_alone_shows_the_first_steps(monkeypatch):
+    done = whet()
+    assert done.returncode == 0 and done.stderr == "" and len(done.stdout.splitlines()) <= 10
+    assert all(f"  whet {command} " in done.stdout for command in ("check", "improve", "predict"))
+    monkeypatch.setenv("LANGUAGE", "zh")
+    assert "损坏的文件" in whet().stdout
 
 
 @pytest.mark.parametrize(
@@ -200,8 +213,16 @@ def test_mistakes_are_one_line(images, words, message, tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_a_wrong_option_ends_with_code_two():
+def test_exit_codes(finished_run, tmp_path):
+    """0, 1 and 2; 130 and 143 are those of test_ctrl_c_is_one_line and of the training tests."""
+    assert whet("methods", "mixup").returncode == 0
+    assert whet("methods", "mixupp").returncode == 1
+    assert whet("predict", finished_run, tmp_path / "none.png").returncode == 1
     assert whet("train", "--bugdet", "3ep").returncode == 2
+    assert whet("trian").returncode == 2
+    assert whet("predict").returncode == 2  # an argument is missing
+    documented = (Path(__file__).parents[2] / "docs" / "command_line.md").read_text()
+    assert all(f"| {code} |" in documented for code in (0, 1, 2, 130, 143))
 
 
 def test_the_options_are_these():
@@ -223,6 +244,7 @@ def test_the_options_are_these():
         "--mask-template", "--split-column", "--split-file", "--text-column", "--weight-column",
     ]  # fmt: skip
     training = ["--batch-size", "--device", "--epochs", "--image-size", "--lr"]
+    assert found.pop("runs") == ["--all", "--json", "--sort"]
     assert found == {
         "check": sorted([*data, "--force", "--out", "--strict", "--unlabelled", "--weights"]),
         "board": ["--force", "--json", "--out", "--port", "--serve"],
@@ -234,7 +256,7 @@ def test_the_options_are_these():
             [*data, "--force", "--out", "--recipe", "--rows", "--seed", "--set", "--size", "--variants", "--with", "--without"]
         ),
         "train": sorted(
-            [*data, *training, "--accept-changed-data", "--architecture", "--budget", "--head", "--task",
+            [*data, *training, "--accept-changed-data", "--architecture", "--budget", "--head", "--metric", "--task",
              "--out", "--recipe", "--resume", "--seed",
              "--set", "--strict", "--tensorboard", "--unlabelled", "--weights", "--with", "--without"]
         ),
@@ -274,6 +296,7 @@ def test_the_options_are_these():
         ),
         "report": ["--json"],
         "methods": ["--json", "--recipes"],
+        "weights": ["--json", "--speed"],
     }  # fmt: skip
 
 

@@ -245,16 +245,6 @@ def test_names_are_shown_as_they_are_in_every_command(odd, tmp_path):
         assert "[/x]" in page.read_text()
 
 
-def test_help_keeps_its_brackets_and_puts_data_options_apart():
-    told = whet("study", "--help").stdout
-    assert "Requires whet[ray]" in " ".join(told.split())
-    for command in ("train", "study", "tune"):
-        told = whet(command, "--help").stdout
-        assert (
-            told.index("\nOptions:") < told.index("--budget") < told.index("\nTraining settings:") < told.index("--lr")
-        )
-
-
 # --- results and talk -------------------------------------------------------------------------------------------------
 def test_results_are_on_stdout_whole(odd, tmp_path):
     name = "n" * 200 + ".png"
@@ -316,7 +306,15 @@ def test_training_settings_by_their_usual_names(images, tmp_path):
     assert (str(train.budget), train.batch_size, train.image_size, train.device) == ("1ep", 8, 32, "cpu")
     assert next(method.lr for method in recipe.methods if hasattr(method, "lr")) == 0.003
     for wrong, message in (
-        (("--epochs", "2", "--budget", "3ep"), "give only one"),
+        (("--epochs", "2", "--budget", "3ep"), "--budget 3ep and --epochs 2 both set train.budget; give only one"),
+        (
+            ("--batch-size", "4", "--set", "train.batch_size=8"),
+            "--batch-size 4 and --set train.batch_size=8 both set train.batch_size; give only one",
+        ),
+        (("--budget", "1ep", "--set", "train.budget=2ep"), "give only one"),
+        (("--lr", "0.1", "--set", "sgd.lr=0.2"), "--lr 0.1 and --set sgd.lr=0.2 both set sgd.lr; give only one"),
+        (("--weights", "none", "--set", "model.weights=auto"), "give only one"),
+        (("--metric", "macro_f1"), "add one with --with"),
         (("--device", "tpu"), "train.device = 'tpu': accepted: auto or cpu or cuda"),
         (("--image-size", "big"), "train.image_size = 'big': accepted: a whole number from 8 to 4096 or auto"),
         (("--lr", "-1"), ".lr = -1.0: accepted: a number (above 0)"),

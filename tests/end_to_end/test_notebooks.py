@@ -59,7 +59,9 @@ def test_there_are_two() -> None:
 def test_waste_photos(runner: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_images(tmp_path / "photos", {"glass": 60, "metal": 50, "paper": 40})
     monkeypatch.chdir(tmp_path)
-    settings = {"WEIGHTS": "none", "ARCHITECTURE": "resnet9_slim", "BUDGET": "8st", "STUDY_BUDGET": "4st"}
+    settings = {"WEIGHTS": "none", "ARCHITECTURE": "resnet9_slim", "BUDGET": "8st", "STUDY_BUDGET": "4st"} | {
+        "PLAIN": "image/plain_from_scratch"
+    }
     notebook = runner.run_notebook(ROOT / "examples" / "waste_photos.ipynb", settings)
     text = shown(notebook)
     for part in ("Data check", "right on test samples", "not assessed", "95 % interval", "finished in"):

@@ -5,7 +5,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from whet.core.errors import WeightsError
+from whet.core.spec import ModelSpec
 from whet.data.audio import decode
+from whet.models.build import resolve
 from whet.models.mel import YAMNET_MEL, LogMel
 from whet.models.same_padding import TensorFlowConv2d
 from whet.models.zoo_audio import AUDIO_ZOO, load_yamnet
@@ -85,6 +87,7 @@ def test_it_hears_what_is_there(pretrained, shared, folder, classes):
 def test_weights_that_do_not_fit_are_named(tmp_path):
     backbone, _ = AUDIO_ZOO["yamnet"].build(width=0.25)
     path = tmp_path / "w.safetensors"
+    path.write_bytes(b"no weights")
     with pytest.raises(WeightsError, match="not readable"):
         load_yamnet(backbone, path)
     save_file({"features.0.0.weight": torch.zeros(32, 1, 3, 3)}, path)
@@ -93,3 +96,52 @@ def test_weights_that_do_not_fit_are_named(tmp_path):
     save_file({"other": torch.zeros(1)}, path)
     with pytest.raises(WeightsError, match=r"no weights 'features.0.0.weight'"):
         load_yamnet(backbone, path)
+
+
+def _write_h5(path, weights):
+    """As Keras writes TensorFlow's yamnet.h5: kernels are (height, width, inputs, outputs), BatchNorms have no scale."""
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "w") as file:
+
+        def put(layer, name, tensor):
+            file[f"{layer}/{layer}/{name}:0"] = tensor.numpy()
+
+        for number in range(27):
+            kind = "conv" if number == 0 else "depthwise_conv" if number % 2 else "pointwise_conv"
+            layer = f"layer{1 if number == 0 else (number + 1) // 2 + 1}/{kind}"
+            kernel = weights[f"features.{number}.0.weight"]
+            if kind == "depthwise_conv":
+                put(layer, "depthwise_kernel", kernel.permute(2, 3, 0, 1))
+            else:
+                put(layer, "kernel", kernel.permute(2, 3, 1, 0))
+            for ours, theirs in (("bias", "beta"), ("running_mean", "moving_mean"), ("running_var", "moving_variance")):
+                put(f"{layer}/bn", theirs, weights[f"features.{number}.1.{ours}"])
+        put("logits", "kernel", torch.zeros(1024, 521))
+
+
+def test_tensorflows_own_file_gives_the_same_network(shared, tmp_path):
+    backbone, _ = AUDIO_ZOO["yamnet"].build()
+    load_yamnet(backbone, shared / "data" / "weights" / "yamnet.safetensors")
+    wanted = backbone.state_dict()
+    for number in range(27):  # scales of 1, as in the original; the scale goes into the statistics
+        scale = wanted[f"features.{number}.1.weight"]
+        wanted[f"features.{number}.0.weight"] *= scale[:, None, None, None]
+        wanted[f"features.{number}.1.running_mean"] *= scale
+        scale.fill_(1.0)
+    _write_h5(tmp_path / "yamnet.h5", wanted)
+    again, _ = AUDIO_ZOO["yamnet"].build()
+    load_yamnet(again, tmp_path / "yamnet.h5")
+    for name, tensor in wanted.items():
+        if not name.endswith("num_batches_tracked"):
+            assert torch.equal(again.state_dict()[name], tensor), name
+    assert resolve(ModelSpec(weights=str(tmp_path / "yamnet.h5")), 0, "audio").architecture == "yamnet"
+
+
+def test_what_is_no_weights_file_is_refused_by_name(tmp_path):
+    pytest.importorskip("h5py")
+    backbone, _ = AUDIO_ZOO["yamnet"].build(width=0.25)
+    with pytest.raises(WeightsError, match=r"do not exist; accepted .*yamnet\.h5 \(https://"):
+        load_yamnet(backbone, tmp_path / "yamnet.h5")
+    (tmp_path / "yamnet.h5").write_bytes(b"<html>")
+    with pytest.raises(WeightsError, match="not readable as an HDF5 file"):
+        load_yamnet(backbone, tmp_path / "yamnet.h5")

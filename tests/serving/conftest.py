@@ -214,11 +214,9 @@ async def ask(
 @asynccontextmanager
 async def running(service: Service) -> AsyncIterator[None]:
     """The part of the application's life between start and end."""
-    work = asyncio.create_task(service.batcher.work())
     try:
         yield
     finally:
-        work.cancel()
         service.batcher.close()
 
 

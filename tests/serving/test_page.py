@@ -3,11 +3,13 @@
 import base64
 import csv
 import io
+import json
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.serving.chromium import BINARY, Chromium
 from tests.serving.conftest import CLASSES, image_bytes
@@ -173,9 +175,51 @@ def test_objects_lie_over_the_image_and_are_counted(browser, opened, tmp_path):
     places = "[[6, 8], [16, 24], [1, 30]]"  # in the red spot, in the blue one, in neither
     red, blue, nothing = browser.do(f"{places}.map(([y, x]) => rows[0].found.mask.numbers[y * 32 + x])")
     assert (red, blue, nothing) == (1, 2, 0)
+    for one in browser.do("rows[0].found.objects.map(({ box, inside, area }) => ({ box, area, inside: [...inside] }))"):
+        assert sum(one["inside"]) == one["area"] and len(one["inside"]) == one["box"][2] * one["box"][3]
+    assert browser.do("[...rows[0].found.mask.numbers].every((number, k) => number || !rows[0].found.mask.edges[k])")
     browser.do("$('csv').click()")
     (row,) = csv.DictReader(io.StringIO(saved(browser, "predictions.csv").decode("utf-8-sig")))
     assert (row[CLASSES[1]], row[CLASSES[2]]) == ("1", "1")
+
+
+def test_an_image_without_objects_says_so(browser, opened, tmp_path):
+    opened("image", "objects")
+    browser.choose("#files", files(tmp_path, black=image_bytes((0, 0, 0))))
+    browser.until(DONE)
+    assert "no objects" in browser.do("document.querySelector('#rows').innerText")
+
+
+def test_edges_of_objects_and_what_lies_on_top(browser, opened):
+    """Two squares of 3 pixels that overlap in one corner; the first one is on top. Only its middle is no edge, nor that of the
+    other."""
+    opened("image", "objects")
+    square = "inside: new Uint8Array(9).fill(1)"
+    found = browser.do(
+        f"(() => {{ const {{ numbers, edges }} = classesOf([{{ class: model.classes[2], box: [1, 1, 3, 3], {square} }}, "
+        f"{{ class: model.classes[1], box: [3, 3, 3, 3], {square} }}], [7, 8]); return [[...numbers], [...edges]]; }})()"
+    )
+    numbers_HW, edges_HW = (np.array(one).reshape(7, 8) for one in found)
+    expected_HW = np.zeros((7, 8), int)
+    expected_HW[3:6, 3:6], expected_HW[1:4, 1:4] = 1, 2
+    assert np.array_equal(numbers_HW, expected_HW)
+    assert {tuple(place) for place in np.argwhere((expected_HW > 0) & (edges_HW == 0))} == {(2, 2), (4, 4)}
+
+
+def test_a_changed_row_keeps_the_focus(browser, opened, tmp_path):
+    """A row is made anew where its heat is shown or its label corrected."""
+    opened("image")
+    browser.choose("#files", files(tmp_path, spots=spots(), other=image_bytes((1, 2, 3))))
+    browser.until(DONE)
+    browser.do("document.querySelector('#rows button').focus()")
+    for shown in ("rows[0].heat", "!rows[0].heat"):
+        browser.do("document.activeElement.click()")
+        browser.until(f"{shown} && document.activeElement.tagName === 'BUTTON'")
+    browser.do("document.querySelectorAll('#rows select')[1].focus()")
+    for key, label in (("ArrowDown", CLASSES[0]), ("ArrowDown", CLASSES[1])):
+        for kind in ("rawKeyDown", "keyUp"):
+            browser.send("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=40)
+        browser.until(f"rows[1].label === {json.dumps(label)}")
 
 
 def test_the_heat_is_shown_and_hidden(browser, opened, tmp_path):

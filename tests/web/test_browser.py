@@ -19,8 +19,10 @@ import pytest
 from PIL import Image
 from tests.serving.chromium import BINARY, Chromium
 from tests.serving.conftest import CLASSES, RATE, SAMPLES, image_bytes, make_bundle, wave_bytes, write_manifest
+from tests.serving.test_objects_and_heat import spots
 
 from whet.bundle import Bundle
+from whet.serving.heat import covered, heat_of
 from whet.web.write import write_page
 
 PACKAGES = os.environ.get("WHET_WEB_PACKAGES", "")
@@ -122,6 +124,38 @@ def test_images(browser, opened, bundles, tmp_path, form, rule):
     assert found[3]["error"].startswith("The file cannot be read")
     assert CLASSES[1] in browser.do("document.body.innerText")  # a label of HTML is text
     assert browser.do("document.querySelectorAll('#rows img[onerror], #rows script').length") == 0
+    assert stays(browser, url)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_objects(browser, opened, bundles, tmp_path, form):
+    url, samples = (
+        opened(form, bundles("image", "objects")),
+        {"spots_png": spots(), "black_png": image_bytes((0, 0, 0))},
+    )
+    found = chosen(browser, tmp_path, **samples)
+    for ours, expected in zip(found, Bundle.read(bundles("image", "objects")).predict(samples.values()), strict=True):
+        assert ours["counts"] == expected["counts"]
+        for one, other in zip(ours["objects"], expected["objects"], strict=True):
+            assert all(one[key] == other[key] for key in ("class", "box", "area"))
+            assert one["confidence"] == pytest.approx(other["confidence"], abs=1e-4)
+    places = "[[6, 8], [16, 24], [1, 30]]"  # in the red spot, in the blue one, in neither
+    assert browser.do(f"{places}.map(([y, x]) => rows[0].found.mask.numbers[y * 32 + x])") == [1, 2, 0]
+    assert "no objects" in browser.do("rows[1].element.innerText") and stays(browser, url)
+
+
+@pytest.mark.parametrize("rule", ["largest", "each above 0.5"])
+def test_the_heat_is_that_of_the_server(browser, opened, bundles, tmp_path, rule):
+    url = opened("folder", bundles("image", rule))
+    chosen(browser, tmp_path, spots_png=spots())
+    browser.do("document.querySelector('#rows button').click()")
+    browser.until("rows[0].heat && document.querySelector('.media canvas').width === 32")
+    bundle = Bundle.read(bundles("image", rule))
+    sample = bundle.prepare(spots())
+    _, p_NK = bundle.run([sample, *covered(sample)])
+    expected, ours = heat_of(bundle, p_NK[0], p_NK[1:]), browser.do("rows[0].heat")
+    assert ours["class"] == expected["class"]
+    assert np.allclose(ours["evidence"], expected["evidence"], atol=2e-4) and np.ptp(ours["evidence"]) > 0.03
     assert stays(browser, url)
 
 

@@ -1,58 +1,22 @@
 """The rules of samples.js, in Node.js, held to those of samples.py and predict.py."""
 
-import base64
-import importlib.resources
 import io
-import json
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from PIL import Image
+from tests.web.javascript import array, needs_node, run
 
 from whet.bundle import Bundle, Prepared
 from whet.bundle.samples import most_likely, read_audio, read_image, read_text
 
-pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node.js")
-# Runs [function, arguments] from the input; arrays are {dtype, data}, and so are those of the answer.
-DRIVER = """
-const KINDS = { uint8: Uint8Array, float32: Float32Array };
-const revived = (one) => Array.isArray(one) ? one.map(revived) : one && one.dtype
-  ? new KINDS[one.dtype](Uint8Array.from(Buffer.from(one.data, "base64")).buffer) : one;
-const base64 = (one) => Buffer.from(one.buffer, one.byteOffset, one.byteLength).toString("base64");
-const plain = (key, one) => ArrayBuffer.isView(one) ? base64(one) : one;
-const words = { good: 9, film: 23, "[CLS]": 2, "[SEP]": 3 };
-const encode = (text, special) => {
-  const ids = text.split(/\\s+/).filter(Boolean).map((word) => words[word]);
-  return special ? [2, ...ids, 3] : ids;
-};
-const bare = (text) => encode(text, false);
-const jobs = JSON.parse(require("fs").readFileSync(0, "utf8"));
-const named = (one) => one === "encode" ? encode : one === "bare" ? bare : revived(one);
-const found = jobs.map(([name, ...given]) => eval(name)(...given.map(named)));
-process.stdout.write(JSON.stringify(found, plain));
-"""
-
-
-def run(*jobs: list) -> list:
-    """What the functions of samples.js return: [name, argument, …] each."""
-    source = importlib.resources.files("whet.web").joinpath("samples.js").read_text(encoding="utf-8")
-    done = subprocess.run(
-        ["node", "-e", source + DRIVER], input=json.dumps(jobs, default=_array), capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout)
-
-
-def _array(values: np.ndarray) -> dict:
-    return {"dtype": str(values.dtype), "data": base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()}
+pytestmark = needs_node
 
 
 def pixels(found: str, height: int, width: int) -> np.ndarray:
-    return np.frombuffer(base64.b64decode(found), np.uint8).reshape(height, width, 3).astype(float)
+    return array(found, np.uint8, height, width, 3).astype(float)
 
 
 def encoded(array: np.ndarray, kind: str, **options) -> bytes:
@@ -95,9 +59,11 @@ def test_pixels_of_a_reduced_jpeg_differ_by_less_than_a_level(size):
 
 def test_the_class_of_every_pixel_is_that_of_python():
     p_Khw = np.random.default_rng(1).random((4, 7, 9), dtype=np.float32)
-    small, large = run(*(["mostLikely", p_Khw.ravel(), [4, 7, 9], size] for size in ([50, 33], [4096, 2048])))
-    assert (small["height"], small["width"]) == (50, 33) and (large["height"], large["width"]) == (2048, 1024)
-    ours = np.frombuffer(base64.b64decode(small["numbers"]), np.uint8).reshape(50, 33)
+    small, *sizes = run(
+        ["mostLikely", p_Khw.ravel(), [4, 7, 9], [50, 33]], ["shownSize", [4096, 2048]], ["shownSize", [50, 33]]
+    )
+    assert sizes == [[2048, 1024], [50, 33]]
+    ours = array(small["numbers"], np.uint8, 50, 33)
     assert np.array_equal(ours, most_likely(p_Khw, (50, 33))[0])
 
 
@@ -114,7 +80,7 @@ def test_decisions_are_those_of_python(rule):
     for one, ours in zip(rows, found):
         expected = bundle.decide(Prepared(np.zeros(0), (20, 30)), one)
         if rule == "pixels":
-            mask = np.frombuffer(base64.b64decode(ours["mask"]["numbers"]), np.uint8).reshape(20, 30)
+            mask = array(ours["mask"]["numbers"], np.uint8, 20, 30)
             assert np.array_equal(mask, expected["mask"])
             assert ours["shares"] == pytest.approx(expected["shares"])
         else:
@@ -127,7 +93,7 @@ def test_waves_are_cut_to_their_middle_or_followed_by_silence():
     wave = np.arange(7, dtype=np.float32)
     for length, expected in ((3, [2, 3, 4]), (4, [1, 2, 3, 4]), (9, [0, 1, 2, 3, 4, 5, 6, 0, 0])):
         (found,) = run(["fitted", wave, length, 8000, 8000])
-        assert np.frombuffer(base64.b64decode(found), np.float32).tolist() == expected
+        assert array(found, np.float32).tolist() == expected
 
 
 @pytest.mark.parametrize(("rate", "wanted"), [(44_100, 16_000), (8000, 16_000), (48_000, 8000), (22_050, 22_050)])
@@ -141,7 +107,7 @@ def test_waves_are_resampled_as_in_python(rate, wanted, format_):
     found = run(*(["fitted", wave, count, rate, wanted] for count in (longer, shorter)))
     for count, ours in zip((longer, shorter), found):
         expected = read_audio(file.getvalue(), wanted, count).tensor
-        assert np.abs(np.frombuffer(base64.b64decode(ours), np.float32) - expected).max() < 1e-5
+        assert np.abs(array(ours, np.float32) - expected).max() < 1e-5
     assert own == rate and run(["rateOf", np.frombuffer(file.getvalue(), np.uint8)]) == [rate]
 
 

@@ -12,7 +12,7 @@ from tests.conftest import whet
 from tests.web.test_packages import ONE, unpacked
 
 from whet.bundle import Bundle
-from whet.core.errors import OutputError, PackageError, RunError
+from whet.core.errors import OutputError, PackageError
 from whet.web.page import page
 from whet.web.write import write_page
 
@@ -76,9 +76,11 @@ def test_the_policy_allows_its_own_script_and_no_other_site(bundles, packages, t
 
 
 def test_the_page_of_a_server_and_that_of_the_browser_share_their_script():
-    server, browser = (page(*names).html() for names in (("server.js",), ("samples.js", "model.js")))
+    server, browser = (
+        page(*names).html() for names in (("server.js",), ("samples.js", "objects.js", "heat.js", "model.js"))
+    )
     (script,) = re.findall(r"<script>(.*?)</script>", server, re.DOTALL)
-    common = script[script.index("// The page for people") :]
+    common = script[script.index("// Objects and heat over the image") :]
     assert len(common) > 10_000 and common in browser
     assert "{{" not in server + browser
 
@@ -110,9 +112,8 @@ def test_options_belong_to_their_target(bundles, tmp_path):
         assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_page_cannot_show_is_refused(bundles, packages, tmp_path):
-    bundle = Bundle.read(bundles())
-    bundle.info["decision"] = {"rule": "objects"}
-    with pytest.raises(RunError, match="predicts objects, which a page cannot show"):
-        write_page(bundle, tmp_path / "page", packages)
-    assert not (tmp_path / "page").exists()
+@pytest.mark.parametrize("rule", ["each above 0.5", "pixels", "objects"])
+def test_every_kind_of_prediction_has_a_page(bundles, packages, tmp_path, rule):
+    bundle = Bundle.read(bundles("image", rule))
+    text = write_page(bundle, tmp_path / "page.html", packages, single_file=True).read_text()
+    assert {"bundle/bundle.json", "bundle/model.onnx", "golden/0.tensor"} <= set(contents(text)["files"])

@@ -23,6 +23,7 @@ MAX_PIXELS = 178_956_970
 MAX_SECONDS = 2 * 60 * 60
 MAX_CHARACTERS = 100_000
 _STRIP = 4_000_000  # numbers that are summed at once
+_ROWS = 64  # of an image that are interpolated at once
 
 
 class Unreadable(ValueError):
@@ -92,10 +93,7 @@ def resize(pixels: np.ndarray, source: tuple[int, int], size: tuple[int, int], f
         spans.append(((source[axis] - length) / 2 * scale, ((source[axis] + length) / 2) * scale))
         shown.append(steps[axis] * scale)
     whole = all(abs(edge - round(edge)) <= 1e-3 for span in spans for edge in span)
-    found: np.ndarray = pixels
-    for axis in range(2):
-        found = _interpolated(found, axis, size[axis], spans[axis], whole)
-    return np.rint(found).astype(np.uint8)
+    return _interpolated(pixels, size, spans, whole, np.dtype(np.uint8))
 
 
 def _steps(source: tuple[int, int], size: tuple[int, int], fit: str) -> tuple[list[float], list[int]]:
@@ -132,10 +130,8 @@ def _area(values: np.ndarray, axis: int, count: int) -> np.ndarray:
 
 def resized(values_HW: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Numbers of the cells of a grid, float32 (H, W), at another size, bilinear with half-pixel centres."""
-    found = values_HW[..., None]
-    for axis in range(2):
-        found = _interpolated(found, axis, size[axis], (0, found.shape[axis]), True)
-    return found[..., 0]
+    spans = [(0, side) for side in values_HW.shape]
+    return _interpolated(values_HW[..., None], size, spans, True, np.dtype(np.float32))[..., 0]
 
 
 def most_likely(values_Khw: np.ndarray, size: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -150,19 +146,43 @@ def most_likely(values_Khw: np.ndarray, size: Sequence[int]) -> tuple[np.ndarray
     return found_HW, best_HW
 
 
-def _interpolated(values: np.ndarray, axis: int, count: int, span: tuple[float, float], whole: bool) -> np.ndarray:
-    """Bilinear samples at the centres of `count` equal parts of a span. whole: pixels outside the span repeat those at its ends;
-    otherwise those outside the image are mirrored."""
-    side = values.shape[axis]
+def _interpolated(
+    values: np.ndarray, size: Sequence[int], spans: Sequence[tuple[float, float]], whole: bool, dtype: np.dtype[Any]
+) -> np.ndarray:
+    """Bilinear samples (h, w, C) of (H, W, C) at the centres of equal parts of a span of each axis, rounded for integers. whole:
+    pixels outside the span repeat those at its ends; otherwise those outside the image are mirrored."""
+    channels, out = values.shape[2], np.empty((*size, values.shape[2]), dtype)
+    (above, below, down), (left, right, across) = (
+        _neighbours(side, count, span, whole) for side, count, span in zip(values.shape, size, spans)
+    )
+    left, right = ((column[:, None] * channels + np.arange(channels)).ravel() for column in (left, right))
+    down, across = down[:, None], across.repeat(channels)
+    rows, flat = values.reshape(len(values), -1), out.reshape(len(out), -1)
+    for start in range(0, len(out), _ROWS):  # what is computed at once stays in the cache
+        part = slice(start, start + _ROWS)
+        upper, lower = rows[above[part]] * (1 - down[part]), rows[below[part]] * down[part]
+        upper += lower
+        found, more = upper.take(left, 1), upper.take(right, 1)
+        found *= 1 - across
+        more *= across
+        found += more
+        flat[part] = np.rint(found, out=found) if dtype.kind == "u" else found
+    return out
+
+
+def _neighbours(
+    side: int, count: int, span: tuple[float, float], whole: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For the centre of each of `count` parts of a span: the pixels before and after it, and the share of the latter."""
     place = span[0] + (np.arange(count) + 0.5) * ((span[1] - span[0]) / count) - 0.5
     first = np.floor(place).astype(np.int64)
-    share = (place - first).astype(np.float32).reshape(tuple(-1 if one == axis else 1 for one in range(3)))
+    share = (place - first).astype(np.float32)
     if whole:
         low, high = round(span[0]), round(span[1]) - 1
         before, after = (np.clip(first + more, low, high) for more in (0, 1))
     else:
         before, after = (np.clip(_mirrored(first + more, side), 0, side - 1) for more in (0, 1))
-    return values.take(before, axis) * (1 - share) + values.take(after, axis) * share
+    return before, after, share
 
 
 def _mirrored(place: np.ndarray, side: int) -> np.ndarray:
@@ -187,7 +207,7 @@ def _rgb(image: Any) -> Any:
     if "A" in image.getbands() or "transparency" in image.info:
         layer = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 # --- audio ------------------------------------------------------------------------------------------------------------

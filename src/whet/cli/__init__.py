@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from types import ModuleType
 
 import typer
 
@@ -29,10 +30,12 @@ from whet.cli import (
     predict,
     pretrain,
     report,
+    runs,
     serve,
     study,
     train,
     tune,
+    weights,
 )
 from whet.cli.help import Command, Group
 from whet.cli.options import speaks
@@ -44,34 +47,22 @@ app = typer.Typer(
     cls=Group,
     rich_markup_mode=None,  # no markup: a [word] in brackets is printed unchanged
     help="Train a classifier on your own data and measure which techniques help.",
-    no_args_is_help=True,
-    add_completion=False,
+    epilog="Exit codes: 0 success; 1 an error, or a check that did not pass; 2 a wrong option or argument; 130 stopped by Ctrl-C; "
+    "143 ended by SIGTERM.",
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for module in (
-    check,
-    group,
-    augment,
-    train,
-    pretrain,
-    study,
-    tune,
-    improve,
-    ensemble,
-    evaluate,
-    predict,
-    explain,
-    label,
-    compare,
-    report,
-    board,
-    compress,
-    export,
-    serve,
-    methods,
-):
-    app.command(module.NAME, cls=Command)(speaks(module.command))
+_PANELS: dict[str, tuple[ModuleType, ...]] = {
+    "Data": (check, group, label, augment),
+    "Training": (improve, train, pretrain, study, tune, ensemble),
+    "Results": (runs, board, evaluate, compare, predict, explain, report),
+    "Deployment": (export, compress, serve),
+    "Reference": (methods, weights),
+}
+for _title, _modules in _PANELS.items():
+    for _module in _modules:
+        app.command(_module.NAME, cls=Command, rich_help_panel=_title)(speaks(_module.command))
 
 
 _STOPPED = 130
@@ -85,11 +76,26 @@ def _version(show: bool) -> None:
 
 @app.callback()
 def _main(
+    ctx: typer.Context,
     version: bool = typer.Option(
         False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
     ),
 ) -> None:
-    pass
+    if ctx.invoked_subcommand is None:
+        typer.echo(_first_steps())
+
+
+def _first_steps() -> str:
+    """What a person does first."""
+    steps = (
+        ("whet check DATA", tr("find what is wrong with the data: broken files, duplicates, wrong labels, leaks")),
+        ("whet improve DATA", tr("train, measure which techniques help, and report the gain; whet train DATA: one run")),
+        ("whet predict RUN NEW", tr("predict new samples with a finished run; whet export and whet serve: use it elsewhere")),
+    )  # fmt: skip
+    lines = [tr("Train a classifier on your own data and measure which techniques help."), ""]
+    lines += [f"  {command:<22}{what}" for command, what in steps]
+    lines += ["", tr("DATA is a folder with one subfolder for each class, or a table. All commands: whet --help")]
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -97,7 +103,9 @@ def main() -> None:
     try:
         app()
     except WhetError as error:
-        typer.secho(f"error: {error}", fg="red", err=True)
+        from whet.cli.screen import talk
+
+        talk().print(f"error: {error}", style="red")
         sys.exit(1)
     except KeyboardInterrupt:
         _stop()

@@ -9,9 +9,15 @@ import typer
 
 from whet.cli.options import (
     DATA,
+    OUTPUT,
     Force,
     Json,
     Reading,
+    RecipeName,
+    Seed,
+    Set,
+    With,
+    Without,
     reads_data,
 )
 from whet.core.language import tr
@@ -21,14 +27,17 @@ NAME = "augment"
 
 @reads_data
 def command(
-    data: Annotated[str, typer.Argument(help=DATA)],
-    recipe: Annotated[
-        str | None, typer.Option(help="A recipe file or a shipped recipe. Default: the same as for whet train.")
-    ] = None,
+    data: Annotated[str, typer.Argument(metavar="DATA", help=DATA)],
+    recipe: RecipeName = None,
+    add: With = None,
+    drop: Without = None,
+    set_: Set = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="The file to write. Images: .png, .jpg or .webp; texts and audio: .html. Default: sheet.png or sheet.html."
+            metavar="FILE",
+            rich_help_panel=OUTPUT,
+            help="The file to write. Images: .png, .jpg or .webp; texts and audio: .html. Default: sheet.png or sheet.html.",
         ),
     ] = None,
     rows: Annotated[
@@ -38,19 +47,15 @@ def command(
     size: Annotated[
         int | None, typer.Option(min=8, max=1024, help="The image size in pixels. Default: the recipe's size, or 224.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="The random seed.")] = None,
-    add: Annotated[list[str] | None, typer.Option("--with", help="Add a method to the recipe.")] = None,
-    drop: Annotated[list[str] | None, typer.Option("--without", help="Remove a method from the recipe.")] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change a setting of the recipe: mixup.alpha=0.4, rotate.max_degrees=30, …"),
-    ] = None,
+    seed: Seed = None,
     *,
     reading: Reading,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Show your samples before and after the augmentations of a recipe, with the methods that changed each one."""
+    """Show samples before and after the augmentations of a recipe.
+
+    Each is shown with the methods that changed it."""
     from whet import api, recipes
     from whet.cli.screen import observer, place, print_json, results, then
     from whet.core.errors import DataError, RecipeError

@@ -25,7 +25,7 @@ _LINES = {"problem": 5, "warning": 5, "fact": 2}
 
 @reads_data
 def command(
-    data: Annotated[str, typer.Argument(help=DATA)],
+    data: Annotated[str, typer.Argument(metavar="DATA", help=DATA)],
     *,
     reading: Reading,
     unlabelled: Unlabelled = None,
@@ -40,10 +40,9 @@ def command(
     strict: Annotated[bool, typer.Option("--strict", help="Exit with code 1 if there is a problem.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Check a data set before training: unreadable files, duplicates and near-duplicates, label conflicts, leaks between splits,
-    groups, outliers, shortcuts, likely label errors, class balance.
+    """Find faults in the data: unreadable files, duplicates, leaks, shortcuts, label errors.
 
-    The data are not changed."""
+    Looked for are also near-duplicates, label conflicts, groups, outliers and unbalanced classes. The data are not changed."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
     from rich.text import Text
 
@@ -79,7 +78,8 @@ def command(
         for finding in found.findings:
             kind, text = translated(finding.kind), translated(finding.text)
             screen.print(Text.assemble((kind, f"bold {_COLOUR[finding.severity]}"), f"  {text}"))
-            lines, most = finding.lines(), _LINES[finding.severity]
+            lines = finding.lines()
+            most = _LINES[finding.severity] if screen.is_terminal else len(lines)
             for line in lines[:most]:
                 screen.print("    " + line, style="dim")
             if len(lines) > most:

@@ -6,22 +6,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from whet.cli import complete
 from whet.cli.options import (
     DATA,
     METRICS_HELP,
-    BatchSize,
-    Device,
-    Epochs,
+    TRAINING,
+    Budget,
     Head,
-    ImageSize,
     Json,
-    LearningRate,
     Out,
     Reading,
+    RecipeName,
+    Settings,
     TaskName,
-    budget_of,
+    Weights,
     option_of,
     reads_data,
+    takes_settings,
 )
 from whet.core.errors import RecipeError
 from whet.core.language import tr, translated
@@ -34,45 +35,50 @@ NAME = "compare"
 
 
 @reads_data
+@takes_settings
 def command(
     given: Annotated[
         list[str],
         typer.Argument(
             metavar="RUN RUN… | DATA",
+            autocompletion=complete.runs,
             help=f"Finished runs; the recipe of the first one is the reference. With --architectures: {DATA}",
         ),
     ],
     architectures: Annotated[
         str | None,
         typer.Option(
-            help="Train these architectures on DATA and compare them: built-in ones (lenet,resnet18,…), hub names, local folders."
+            metavar="NAMES",
+            help="Train these architectures on DATA and compare them: built-in ones (lenet,resnet18,…), hub names, local folders.",
         ),
     ] = None,
-    budget: Annotated[str | None, typer.Option(help="The budget of each run: 5m, 10ep or 500st.")] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="none: use hub names and local folders without their pretrained weights.")
-    ] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="The number of runs per architecture. Default: 1.")] = None,
+    recipe: RecipeName = None,
+    weights: Weights = None,
     head: Head = None,
     task: TaskName = None,
-    epochs: Epochs = None,
-    batch_size: BatchSize = None,
-    lr: LearningRate = None,
-    image_size: ImageSize = None,
-    device: Device = None,
-    recipe: Annotated[
-        str | None, typer.Option(help="The recipe for all architectures: a file or a shipped recipe.")
-    ] = None,
+    budget: Budget = None,
     *,
+    settings: Settings,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="The number of runs per architecture. Default: 1.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
     reading: Reading,
     out: Out = None,
     metric: Annotated[
         str | None,
-        typer.Option(help=f"The metric for finished runs. {METRICS_HELP}"),
+        typer.Option(
+            metavar="METRIC", autocompletion=complete.metrics, help=f"The metric for finished runs. {METRICS_HELP}"
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare recipes or architectures on the same samples: difference, 95 % interval, verdict.
+    """Compare runs or architectures: difference, 95 % interval, verdict.
 
     Runs of one recipe with different seeds form one group. A group with fewer than three seeds gets no verdict."""
     from whet.core.spec import DataSpec
@@ -86,16 +92,15 @@ def command(
             )
         names = [name.strip() for name in architectures.split(",") if name.strip()]
         _compare_architectures(
-            names, as_json, data=DataSpec(path=given[0], **reading), budget=budget_of(budget, epochs), weights=weights,
+            names, as_json, data=DataSpec(path=given[0], **reading), budget=budget, weights=weights,
             seeds=seeds or 1, head=head, task=task, recipe=recipe,
-            out=out, batch_size=batch_size, lr=lr, image_size=image_size, device=device,
+            out=out, **settings,
         )  # fmt: skip
         return
     beside = {
-        "--budget": budget, "--weights": weights, "--seeds": seeds, "--recipe": recipe, "--out": out,
+        "--budget or --epochs": budget, "--weights": weights, "--seeds": seeds, "--recipe": recipe, "--out": out,
         "--head": head, "--task": task,
-        "--epochs": epochs, "--batch-size": batch_size, "--lr": lr, "--image-size": image_size, "--device": device,
-        **{option_of(key): value for key, value in reading.items()},
+        **{option_of(key): value for key, value in (settings | reading).items()},
     }  # fmt: skip
     wrong = [name for name, value in beside.items() if value]
     if wrong:

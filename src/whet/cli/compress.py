@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whet.cli import complete
 from whet.cli.options import Json
 from whet.core.errors import RecipeError
 from whet.core.language import tr, translated
@@ -18,7 +19,7 @@ NAME = "compress"
 
 
 def command(
-    run: Annotated[Path, typer.Argument(help="A finished run folder.")],
+    run: Annotated[Path, typer.Argument(help="A finished run folder.", autocompletion=complete.runs)],
     out: Annotated[Path, typer.Option(help="The folder to write: new, or that of a stopped call, which goes on.")],
     target: Annotated[
         str | None,
@@ -44,7 +45,7 @@ def command(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Try smaller models in place of a run's: what each costs in accuracy, and the best for a latency or a size.
+    """Try smaller models in place of a run's: what each costs, the best for a target.
 
     Tried are int8, low rank, fewer channels, and other networks taught by the run, also combined with int8."""
     from whet.cli.screen import observer, print_json

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from whet.cli import complete
 from whet.cli.options import Json, Out
 from whet.core.language import english, tr, translated
 
@@ -14,11 +15,16 @@ NAME = "ensemble"
 
 
 def command(
-    runs: Annotated[list[Path], typer.Argument(help="Finished runs on the same data, of any architectures.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="Finished runs on the same data, of any architectures.", autocompletion=complete.runs),
+    ],
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """Combine finished runs into one model that averages their predictions, without training."""
+    """Combine finished runs into one model that averages their predictions.
+
+    Nothing is trained."""
     from dataclasses import asdict
 
     from rich.text import Text

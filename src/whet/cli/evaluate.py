@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from whet.cli import complete
 from whet.cli.options import (
     Json,
     Reading,
@@ -22,7 +23,7 @@ NAME = "evaluate"
 
 @reads_data
 def command(
-    run: Annotated[Path, typer.Argument(help="A finished run folder.")],
+    run: Annotated[Path, typer.Argument(help="A finished run folder.", autocompletion=complete.runs)],
     data: Annotated[str | None, typer.Argument(help="Other labelled data. Default: the run's own test split.")] = None,
     part: Annotated[
         str | None,
@@ -35,7 +36,7 @@ def command(
     reading: Reading,
     as_json: Json = False,
 ) -> None:
-    """Evaluate a run: accuracy with its interval, macro-F1, calibration, and metrics per class."""
+    """Evaluate a run: accuracy with its interval, macro-F1, calibration, each class."""
     from rich.text import Text
 
     from whet.api import load

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from whet.cli import complete
 from whet.cli.options import Force, InputFileColumn, InputTextColumn, Json
 from whet.cli.predict import exit_code
 from whet.core.language import tr
@@ -15,7 +16,7 @@ NAME = "explain"
 
 
 def command(
-    run: Annotated[Path, typer.Argument(help="A finished run folder.")],
+    run: Annotated[Path, typer.Argument(help="A finished run folder.", autocompletion=complete.runs)],
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
@@ -35,7 +36,7 @@ def command(
     text_column: InputTextColumn = None,
     as_json: Json = False,
 ) -> None:
-    """Explain predictions: heatmaps over images and spectrograms, word attributions for texts."""
+    """Explain predictions: heatmaps over images and audio, attributions of words."""
     from rich.text import Text
 
     from whet.api import load

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from whet.cli import complete
 from whet.cli.options import Json
 from whet.core.language import tr
 
@@ -29,7 +30,10 @@ class Quantize(StrEnum):
 
 def command(
     context: typer.Context,
-    run: Annotated[Path, typer.Argument(help="A finished run folder; with --to web, a bundle as well.")],
+    run: Annotated[
+        Path,
+        typer.Argument(help="A finished run folder; with --to web, a bundle as well.", autocompletion=complete.runs),
+    ],
     out: Annotated[Path, typer.Option(help="The folder to write: new or empty. With --single-file, the HTML file.")],
     to: Annotated[
         Target,
@@ -72,7 +76,9 @@ def command(
     ] = 1.0,
     as_json: Json = False,
 ) -> None:
-    """Export the model of a run: an ONNX file, checked against the run, with a script that predicts without whet."""
+    """Export the model of a run as ONNX, with a script that predicts without whet.
+
+    The exported model is checked against the run."""
     from whet.cli.screen import hint, observer, place, print_json, results, talk, then
     from whet.core.task import task_named
     from whet.exporting.export import export

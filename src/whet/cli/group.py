@@ -55,7 +55,7 @@ def command(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Group samples without labels, so that a person can name whole groups: similar images, texts or audio clips together.
+    """Group similar samples without labels, so that a person can name whole groups.
 
     The data are not changed. Then fill in names.yaml, and call whet group OUT --names."""
     from whet.core.output import require_claimable

@@ -6,82 +6,97 @@ from typing import Annotated
 
 import typer
 
+from whet.cli import complete
 from whet.cli.options import (
     DATA,
+    METHODS,
+    TRAINING,
     Architecture,
-    BatchSize,
-    Device,
-    Epochs,
     Head,
-    ImageSize,
+    Jobs,
     Json,
-    LearningRate,
+    Metric,
     Out,
     Ray,
     Reading,
+    Settings,
     TaskName,
+    TotalBudget,
     Unlabelled,
     Weights,
-    budget_of,
     reads_data,
-)  # fmt: skip
+    takes_settings,
+)
 from whet.core.language import tr, tr_n
 
 NAME = "improve"
 
 
 @reads_data
+@takes_settings
 def command(
-    data: Annotated[str, typer.Argument(help=DATA)],
-    budget: Annotated[
-        str | None, typer.Option(help="The total time (20m, 1h) or the length of each run (20ep, 500st).")
-    ] = None,
-    epochs: Epochs = None,
-    seeds: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="The number of runs per recipe. Default: 3; up to 5 if time remains; 1 if the budget is under 30 minutes.",
-        ),
-    ] = None,
-    metric: Annotated[
+    data: Annotated[str, typer.Argument(metavar="DATA", help=DATA)],
+    plain: Annotated[
         str | None,
         typer.Option(
-            help="The metric for all choices and comparisons: accuracy, macro_f1, worst_class, …; for masks mean_iou, …"
+            metavar="RECIPE",
+            help="The baseline recipe. Default: the plain recipe.",
+            rich_help_panel=METHODS,
+            autocompletion=complete.recipes,
         ),
     ] = None,
-    batch_size: BatchSize = None,
-    lr: LearningRate = None,
-    image_size: ImageSize = None,
-    device: Device = None,
-    weights: Weights = None,
-    architecture: Architecture = None,
-    head: Head = None,
-    task: TaskName = None,
-    plain: Annotated[str | None, typer.Option(help="The baseline recipe. Default: the plain recipe.")] = None,
     strong: Annotated[
-        str | None, typer.Option(help="The recipe to compare with the baseline. Default: the strong recipe.")
+        str | None,
+        typer.Option(
+            metavar="RECIPE",
+            help="The recipe to compare with the baseline. Default: the strong recipe.",
+            rich_help_panel=METHODS,
+            autocompletion=complete.recipes,
+        ),
     ] = None,
     studying: Annotated[
         bool | None,
         typer.Option(
-            "--study/--no-study", help="First study the techniques of the strong recipe. Default: from 15m on."
+            "--study/--no-study",
+            help="First study the techniques of the strong recipe. Default: from 15m on.",
+            rich_help_panel=METHODS,
         ),
     ] = None,
     tuning: Annotated[
         bool | None,
-        typer.Option("--tune/--no-tune", help="Tune the hyperparameters that matter. Default: from 1h on."),
+        typer.Option(
+            "--tune/--no-tune",
+            help="Tune the hyperparameters that matter. Default: from 1h on.",
+            rich_help_panel=METHODS,
+        ),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="The number of parallel runs, each in its own process.")] = 1,
-    ray: Ray = None,
+    weights: Weights = None,
+    architecture: Architecture = None,
+    head: Head = None,
+    task: TaskName = None,
+    budget: TotalBudget = None,
     *,
+    settings: Settings,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Runs per recipe. Default: 3; 5 if time remains; 1 below 30m.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    metric: Metric = None,
+    jobs: Jobs = 1,
+    ray: Ray = None,
     unlabelled: Unlabelled = None,
     reading: Reading,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """Check the data, study which techniques help, train the plain, strong and improved recipes, and report the gain with its
-    interval. This is the main command."""
+    """Find a better model, and report the gain with its interval: the main command.
+
+    It checks the data, studies which techniques help, tunes, trains the plain, strong and improved recipes, and compares them."""
     from rich.text import Text
 
     from whet.core.output import require_claimable
@@ -94,10 +109,10 @@ def command(
     from whet.improvement import improve
 
     found = improve(
-        DataSpec(path=data, unlabelled=unlabelled, **reading), budget=budget_of(budget, epochs), seeds=seeds,
+        DataSpec(path=data, unlabelled=unlabelled, **reading), budget=budget, seeds=seeds,
         metric=metric, weights=weights, architecture=architecture, head=head, task=task,
         plain=plain, strong=strong, studying=studying, tuning=tuning, jobs=jobs, ray=ray, out=out,
-        observer=observer(as_json), batch_size=batch_size, lr=lr, image_size=image_size, device=device,
+        observer=observer(as_json), **settings,
     )  # fmt: skip
     d = found.difference
     if as_json:

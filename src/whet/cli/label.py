@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whet.cli import complete
 from whet.cli.options import Force, InputFileColumn, InputTextColumn, Json
 from whet.core.errors import RecipeError
 from whet.core.language import tr, translated
@@ -29,7 +30,12 @@ def command(
     *,
     run: Annotated[
         list[Path] | None,
-        typer.Option("--run", help="A finished run. Can be repeated: runs with the same classes predict together."),
+        typer.Option(
+            "--run",
+            metavar="RUN",
+            autocompletion=complete.runs,
+            help="A finished run. Can be repeated: runs with the same classes predict together.",
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The folder to write to_label.csv and a page to.")] = None,
     count: Annotated[int, typer.Option(min=1, help="The number of samples to propose.")] = 60,
@@ -42,9 +48,9 @@ def command(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Choose the unlabelled samples that are worth labelling next, as a table to fill in and a page.
+    """Choose the unlabelled samples that are worth labelling next.
 
-    The data are not changed. Then fill in to_label.csv, and call whet label OUT --labels."""
+    It writes a table and a page. The data are not changed. Then fill in to_label.csv, and call whet label OUT --labels."""
     from whet.core.output import require_claimable
 
     if labels:
@@ -79,7 +85,7 @@ def _show(found: Proposals, out: Path) -> None:
 
     watch, screen = talk(), results()
     rows = table("", tr("sample"), tr("prediction"), tr("confidence"), right=(0, 3))
-    for row in found.table.head(_ON_SCREEN).to_dict("records"):
+    for row in found.table.head(_ON_SCREEN if screen.is_terminal else None).to_dict("records"):
         guess = row["guess"] if isinstance(row["guess"], str) else labels_text(row["guess"])
         rows.add_row(
             str(row["rank"]), one_line(screen, row.get("text") or row["id"]), guess, f"{100 * row['confidence']:.1f} %"

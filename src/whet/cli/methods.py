@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from whet.cli import complete
 from whet.cli.options import Json
 from whet.core.language import tr
 
@@ -13,11 +14,13 @@ NAME = "methods"
 
 
 def command(
-    name: Annotated[str | None, typer.Argument(help="The method whose card to print.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="The method whose card to print.", autocompletion=complete.methods)
+    ] = None,
     recipes: Annotated[bool, typer.Option("--recipes", help="List the shipped recipes instead.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List all techniques, or print the card of one: what it does, when to use it, its source, its settings."""
+    """List all methods, or print the card of one: purpose, source, settings."""
     from dataclasses import asdict
 
     from whet import recipes as shipped

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from whet.cli import complete
 from whet.cli.options import Force, InputFileColumn, InputTextColumn, Json
 from whet.core.language import tr
 
@@ -18,7 +19,7 @@ _ON_SCREEN = 50  # predictions
 
 
 def command(
-    run: Annotated[Path, typer.Argument(help="A finished run folder.")],
+    run: Annotated[Path, typer.Argument(help="A finished run folder.", autocompletion=complete.runs)],
     inputs: Annotated[
         list[str],
         typer.Argument(

@@ -8,18 +8,20 @@ import typer
 
 from whet.cli.options import (
     Architecture,
-    BatchSize,
-    Device,
-    Epochs,
-    ImageSize,
+    Budget,
     Json,
-    LearningRate,
     Out,
     Reading,
+    RecipeName,
+    Seed,
+    Set,
+    Settings,
     Unlabelled,
     Weights,
-    budget_of,
+    With,
+    Without,
     reads_data,
+    takes_settings,
 )
 from whet.core.language import tr
 
@@ -27,29 +29,24 @@ NAME = "pretrain"
 
 
 @reads_data
+@takes_settings
 def command(
     data: Annotated[
-        str, typer.Argument(help="A folder of files or a table, with or without labels. Labels are not trained on.")
+        str,
+        typer.Argument(
+            metavar="DATA", help="A folder of files or a table, with or without labels. Labels are not trained on."
+        ),
     ],
-    recipe: Annotated[str | None, typer.Option(help="A recipe file or a shipped recipe for a pre-training.")] = None,
-    budget: Annotated[str | None, typer.Option(help="The budget: 10m, 1h (total time), 20ep or 500st.")] = None,
-    epochs: Epochs = None,
-    batch_size: BatchSize = None,
-    lr: LearningRate = None,
-    image_size: ImageSize = None,
-    device: Device = None,
+    recipe: RecipeName = None,
+    add: With = None,
+    drop: Without = None,
+    set_: Set = None,
     weights: Weights = None,
     architecture: Architecture = None,
-    seed: Annotated[int | None, typer.Option(help="The random seed.")] = None,
-    add: Annotated[
-        list[str] | None, typer.Option("--with", help="Add a method, such as simclr or byol in place of simsiam.")
-    ] = None,
-    drop: Annotated[list[str] | None, typer.Option("--without", help="Remove a method from the recipe.")] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change a setting: train.batch_size=128, simclr.temperature=0.2, …"),
-    ] = None,
+    budget: Budget = None,
     *,
+    settings: Settings,
+    seed: Seed = None,
     unlabelled: Unlabelled = None,
     reading: Reading,
     out: Out = None,
@@ -77,14 +74,14 @@ def command(
         spec,
         recipe or recipes.for_pretraining(spec, ModelSpec(**asked)),
         None,
-        budget_of(budget, epochs),
+        budget,
         seed=seed,
         **asked,
     )
     requested = recipes.change(
         requested, settings=tuple(set_ or ()), add=tuple(add or ()), drop=tuple(drop or ()), note=watch.note
     )
-    requested = recipes.with_options(requested, batch_size=batch_size, lr=lr, image_size=image_size, device=device)
+    requested = recipes.with_options(requested, **settings)
     finished = Run(train_run(requested, out, observer=watch, started=started, report=build_report))
     metrics = finished.metrics
     if as_json:

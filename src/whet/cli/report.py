@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from whet.cli import complete
 from whet.cli.options import Json
 from whet.core.language import tr
 
@@ -17,7 +18,8 @@ def command(
     path: Annotated[
         Path,
         typer.Argument(
-            help="A finished run, or an output folder of whet improve, study, tune, check or compare --architectures."
+            help="A finished run, or an output folder of whet improve, study, tune, check or compare --architectures.",
+            autocompletion=complete.runs,
         ),
     ],
     as_json: Json = False,

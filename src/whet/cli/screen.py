@@ -1,5 +1,6 @@
-"""Terminal output: results on stdout; a progress bar with the remaining time, metrics and notes on stderr, or plain lines if
-stderr is not a terminal. Markup is off, so text is printed unchanged; styles are given separately (`Text.assemble`)."""
+"""Terminal output: results on stdout; a progress bar with the remaining time, metrics and notes on stderr, or a few plain lines if
+stderr is not a terminal, or one that cannot move its cursor (TERM=dumb). NO_COLOR is respected. Markup is off, so text is printed
+unchanged; styles are given separately (`Text.assemble`)."""
 
 from __future__ import annotations
 
@@ -34,7 +35,10 @@ if TYPE_CHECKING:
     from whet.core.evidence import Metric
     from whet.evaluate.difference import Difference
 
-_PLAIN_EVERY = 10.0  # seconds between progress lines if there is no terminal
+_PLAIN_SECONDS, _PLAIN_LINES = (
+    10.0,
+    10,
+)  # without a terminal: the least time between progress lines, the most lines of a training
 _COLUMN = 7  # cells of the word before a path
 _LETTERS = 90  # the most characters of an input text in one line
 
@@ -43,9 +47,11 @@ _WHOLE = 100_000  # columns if there is no terminal: wider than any line
 
 
 def results() -> Console:
-    """The console for results, on stdout. If stdout is not a terminal, lines are not wrapped, so that they can be searched."""
-    width = None if sys.stdout.isatty() else _WHOLE
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
+    """The console for results, on stdout. If stdout is not a terminal, lines are not wrapped, so that they can be searched, with
+    FORCE_COLOR too."""
+    shown = sys.stdout.isatty()
+    options: dict[str, Any] = {} if shown else {"width": _WHOLE, "force_terminal": False}
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True, **options)
 
 
 def talk(quiet: bool = False) -> Console:
@@ -164,7 +170,9 @@ class Screen(Observer):
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._validation = ""
-        self._printed_at = 0.0
+        self._total = 0
+        self._step, self._began = 0, (0, 0.0)  # the last step; step and time at the beginning
+        self._lines, self._printed_at = 0, 0.0
 
     def phase(self, text: Sentence) -> None:
         self._stop()
@@ -174,9 +182,14 @@ class Screen(Observer):
         (self._bar.console if self._bar else self._console).print(f"  {translated(text)}", style="dim")
 
     def steps(self, done: int, total: int) -> None:
-        self._stop()
         self._total = total
-        if not self._console.is_terminal:
+        if done > 0 and done == self._step:  # the same training, of another length
+            if self._bar is not None and self._task is not None:
+                self._bar.update(self._task, total=total)
+            return
+        self._stop()
+        self._step, self._began, self._lines = done, (done, time.monotonic()), done * _PLAIN_LINES // max(1, total)
+        if not self._console.is_terminal or self._console.is_dumb_terminal:
             return
         self._bar = Progress(
             TextColumn("  " + tr("training")), BarColumn(bar_width=28), MofNCompleteColumn(),
@@ -188,14 +201,28 @@ class Screen(Observer):
         self._task = self._bar.add_task("", total=total, completed=done, text="")
 
     def step(self, record: dict[str, Any]) -> None:
+        self._step = record["step"]
         text = tr("loss {loss:.3f}", loss=record["loss"]) + self._validation
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=record["step"], text=text)
-        elif time.monotonic() - self._printed_at > _PLAIN_EVERY:
-            self._printed_at = time.monotonic()
-            self._console.print(
-                "  " + tr("step {step} of {total}", step=record["step"], total=self._total) + tr(", ") + text
-            )
+        else:
+            self._plain(text)
+
+    def _plain(self, text: str) -> None:
+        """Print a line with the remaining time at each tenth of a training, but none soon after another."""
+        now, step = time.monotonic(), self._step
+        lines = step * _PLAIN_LINES // max(1, self._total)
+        if lines <= self._lines or now - self._printed_at < _PLAIN_SECONDS:
+            return
+        self._lines, self._printed_at = lines, now
+        from whet.report.text import seconds
+
+        first, began = self._began
+        left = (self._total - step) * (now - began) / max(1, step - first)
+        where = tr("step {step} of {total}", step=step, total=self._total)
+        if step < self._total:
+            text += tr(", ") + tr("{time} left", time=seconds(left))
+        self._console.print("  " + where + tr(", ") + text)
 
     def validated(self, record: dict[str, Any]) -> None:
         self._validation = _headline(record)

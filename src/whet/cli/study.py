@@ -8,23 +8,23 @@ import typer
 
 from whet.cli.options import (
     DATA,
-    METRICS_HELP,
+    TRAINING,
     Architecture,
-    BatchSize,
-    Device,
-    Epochs,
     Head,
-    ImageSize,
+    Jobs,
     Json,
-    LearningRate,
+    Metric,
     Out,
     Ray,
     Reading,
+    RecipeName,
+    Settings,
     TaskName,
+    TotalBudget,
     Unlabelled,
     Weights,
-    budget_of,
     reads_data,
+    takes_settings,
 )
 from whet.core.errors import RecipeError
 from whet.core.language import tr, tr_n
@@ -33,53 +33,63 @@ NAME = "study"
 
 
 @reads_data
+@takes_settings
 def command(
-    data: Annotated[str, typer.Argument(help=DATA)],
+    data: Annotated[str, typer.Argument(metavar="DATA", help=DATA)],
     methods: Annotated[
-        str | None, typer.Option(help="The methods to measure: mixup,cutmix,…. Default: every method of the recipe.")
+        str | None,
+        typer.Option(
+            metavar="NAMES", help="The methods to measure: mixup,cutmix,…. Default: every method of the recipe."
+        ),
     ] = None,
     factor: Annotated[
         list[str] | None,
-        typer.Option(help="A setting at two levels, KEY=LOW:HIGH, such as train.image_size=160:224. Can be repeated."),
+        typer.Option(
+            metavar="FACTOR",
+            help="A setting at two levels, KEY=LOW:HIGH, such as train.image_size=160:224. Can be repeated.",
+        ),
     ] = None,
     design: Annotated[
         str,
         typer.Option(
-            help="screen (all at once), ablate (remove one at a time), add (add one at a time), factorial (with interactions)."
+            metavar="DESIGN",
+            help="screen (all at once), ablate (remove one at a time), add (add one at a time), factorial (with interactions).",
         ),
     ] = "screen",
-    budget: Annotated[
-        str | None, typer.Option(help="The total time (20m, 1h) or the length of each run (20ep, 500st).")
-    ] = None,
-    seeds: Annotated[
-        int | None, typer.Option(min=1, help="The number of seeds per design point. Default: three or more.")
-    ] = None,
-    metric: Annotated[str | None, typer.Option(help=METRICS_HELP)] = None,
-    smaller: Annotated[
-        str | None,
-        typer.Option(
-            help="Train the runs of the design on smaller images, such as 60%; the confirmation uses the recipe's image size."
-        ),
-    ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="The number of parallel runs, each in its own process.")] = 1,
-    ray: Ray = None,
-    recipe: Annotated[str | None, typer.Option(help="The recipe to study. Default: the strong recipe.")] = None,
-    epochs: Epochs = None,
-    batch_size: BatchSize = None,
-    lr: LearningRate = None,
-    image_size: ImageSize = None,
-    device: Device = None,
+    recipe: RecipeName = None,
     weights: Weights = None,
     architecture: Architecture = None,
     head: Head = None,
     task: TaskName = None,
+    budget: TotalBudget = None,
     *,
+    settings: Settings,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="The number of seeds per design point. Default: three or more.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    metric: Metric = None,
+    smaller: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE",
+            rich_help_panel=TRAINING,
+            help="Train the runs of the design on smaller images, such as 60%; the confirmation uses the recipe's image size.",
+        ),
+    ] = None,
+    jobs: Jobs = 1,
+    ray: Ray = None,
     unlabelled: Unlabelled = None,
     reading: Reading,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """Measure which techniques help on your data, by how much, with which confidence, and at which cost."""
+    """Measure which techniques help on your data, by how much, and at which cost."""
     from dataclasses import asdict
 
     from rich.text import Text
@@ -99,13 +109,13 @@ def command(
         DataSpec(path=data, unlabelled=unlabelled, **reading), recipe, weights=weights, architecture=architecture, head=head,
         task=task,
     )  # fmt: skip
-    base = recipes.with_options(base, batch_size=batch_size, lr=lr, image_size=image_size, device=device)
+    base = recipes.with_options(base, **settings)
     wanted = [name.strip() for name in (methods or "").split(",") if name.strip()]
     found = study(
         base,
         [*wanted, *(factor or [])],
         design=design,
-        budget=budget_of(budget, epochs),
+        budget=budget,
         seeds=seeds,
         metric=metric,
         smaller=_share(smaller),

@@ -7,23 +7,28 @@ from typing import Annotated
 
 import typer
 
+from whet.cli import complete
 from whet.cli.options import (
     DATA,
+    OUTPUT,
+    TRAINING,
     Architecture,
-    BatchSize,
-    Device,
-    Epochs,
+    Budget,
     Head,
-    ImageSize,
     Json,
-    LearningRate,
     Out,
     Reading,
+    RecipeName,
+    Seed,
+    Set,
+    Settings,
     TaskName,
     Unlabelled,
     Weights,
-    budget_of,
+    With,
+    Without,
     reads_data,
+    takes_settings,
 )
 from whet.core.errors import RecipeError
 from whet.core.language import tr
@@ -32,38 +37,52 @@ NAME = "train"
 
 
 @reads_data
+@takes_settings
 def command(
     ctx: typer.Context,
-    data: Annotated[str | None, typer.Argument(help=DATA)] = None,
-    recipe: Annotated[
-        str | None, typer.Option(help="A recipe file or a shipped recipe; see whet methods --recipes.")
-    ] = None,
-    budget: Annotated[str | None, typer.Option(help="The budget: 10m, 1h (total time), 20ep or 500st.")] = None,
-    epochs: Epochs = None,
-    batch_size: BatchSize = None,
-    lr: LearningRate = None,
-    image_size: ImageSize = None,
-    device: Device = None,
+    data: Annotated[str | None, typer.Argument(metavar="DATA", help=DATA)] = None,
+    recipe: RecipeName = None,
+    add: With = None,
+    drop: Without = None,
+    set_: Set = None,
     weights: Weights = None,
     architecture: Architecture = None,
     head: Head = None,
     task: TaskName = None,
-    seed: Annotated[int | None, typer.Option(help="The random seed.")] = None,
-    add: Annotated[list[str] | None, typer.Option("--with", help="Add a method to the recipe.")] = None,
-    drop: Annotated[list[str] | None, typer.Option("--without", help="Remove a method from the recipe.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Change a setting: train.batch_size=16, mixup.alpha=0.4, …")
-    ] = None,
+    budget: Budget = None,
     *,
+    settings: Settings,
+    seed: Seed = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            metavar="METRIC",
+            help="What early_stopping or plateau watches: accuracy, macro_f1, log_loss.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
     unlabelled: Unlabelled = None,
     reading: Reading,
     out: Out = None,
-    resume: Annotated[Path | None, typer.Option(help="Resume this run, which was stopped or killed.")] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Resume this run, which was stopped or killed.",
+            rich_help_panel=OUTPUT,
+            autocompletion=complete.runs,
+        ),
+    ] = None,
     accept_changed_data: Annotated[
-        bool, typer.Option("--accept-changed-data", help="Resume even if the data changed.")
+        bool,
+        typer.Option("--accept-changed-data", help="Resume even if the data changed.", rich_help_panel=OUTPUT),
     ] = False,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also log to TensorBoard.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Raise an error if a method has no effect.")] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also log to TensorBoard.", rich_help_panel=OUTPUT)
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Raise an error if a method has no effect.", rich_help_panel=OUTPUT)
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Train a model on your data and evaluate it on held-out samples."""
@@ -95,13 +114,13 @@ def command(
             raise RecipeError("no data given: whet train DATA, or whet train --resume RUN")
         spec = DataSpec(path=data, unlabelled=unlabelled, **reading)
         requested = api.build_recipe(
-            spec, recipe, None, budget_of(budget, epochs), weights=weights, architecture=architecture, head=head, task=task,
+            spec, recipe, None, budget, weights=weights, architecture=architecture, head=head, task=task,
             seed=seed,
         )  # fmt: skip
         requested = recipes.change(
             requested, settings=tuple(set_ or ()), add=tuple(add or ()), drop=tuple(drop or ()), note=watch.note
         )
-        requested = recipes.with_options(requested, batch_size=batch_size, lr=lr, image_size=image_size, device=device)
+        requested = recipes.with_options(requested, metric=metric, **settings)
         folder = train_run(
             requested, out, observer=watch, tensorboard=tensorboard, strict=strict, started=started, report=build_report
         )

@@ -8,23 +8,23 @@ import typer
 
 from whet.cli.options import (
     DATA,
-    METRICS_HELP,
+    TRAINING,
     Architecture,
-    BatchSize,
-    Device,
-    Epochs,
     Head,
-    ImageSize,
+    Jobs,
     Json,
-    LearningRate,
+    Metric,
     Out,
     Ray,
     Reading,
+    RecipeName,
+    Settings,
     TaskName,
+    TotalBudget,
     Unlabelled,
     Weights,
-    budget_of,
     reads_data,
+    takes_settings,
 )
 from whet.core.language import tr, tr_n, translated
 
@@ -32,40 +32,43 @@ NAME = "tune"
 
 
 @reads_data
+@takes_settings
 def command(
-    data: Annotated[str, typer.Argument(help=DATA)],
+    data: Annotated[str, typer.Argument(metavar="DATA", help=DATA)],
     methods: Annotated[
         str | None,
         typer.Option(
-            help="The methods whose settings to search: mixup,sgd,train. Default: all methods of the recipe, and train."
+            metavar="NAMES",
+            help="The methods whose settings to search: mixup,sgd,train. Default: all methods of the recipe, and train.",
         ),
     ] = None,
     search: Annotated[
         list[str] | None,
         typer.Option(
-            help="A setting and its search range: KEY=LOW:HIGH, KEY=LOW:HIGH:log or KEY=A,B,C. Can be repeated."
+            metavar="RANGE",
+            help="A setting and its search range: KEY=LOW:HIGH, KEY=LOW:HIGH:log or KEY=A,B,C. Can be repeated.",
         ),
     ] = None,
-    budget: Annotated[
-        str | None, typer.Option(help="The total time (30m, 2h) or the length of each run (6ep, 500st).")
-    ] = None,
-    trials: Annotated[
-        int | None, typer.Option(min=1, help="The number of trials. Default: as many as fit the budget, or 24.")
-    ] = None,
-    metric: Annotated[str | None, typer.Option(help=METRICS_HELP)] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="The number of parallel runs, each in its own process.")] = 1,
-    ray: Ray = None,
-    recipe: Annotated[str | None, typer.Option(help="The recipe to tune. Default: the strong recipe.")] = None,
-    epochs: Epochs = None,
-    batch_size: BatchSize = None,
-    lr: LearningRate = None,
-    image_size: ImageSize = None,
-    device: Device = None,
+    recipe: RecipeName = None,
     weights: Weights = None,
     architecture: Architecture = None,
     head: Head = None,
     task: TaskName = None,
+    budget: TotalBudget = None,
     *,
+    settings: Settings,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="The number of trials. Default: as many as fit the budget, or 24.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    metric: Metric = None,
+    jobs: Jobs = 1,
+    ray: Ray = None,
     unlabelled: Unlabelled = None,
     reading: Reading,
     out: Out = None,
@@ -91,10 +94,10 @@ def command(
         DataSpec(path=data, unlabelled=unlabelled, **reading), recipe, weights=weights, architecture=architecture, head=head,
         task=task,
     )  # fmt: skip
-    base = recipes.with_options(base, batch_size=batch_size, lr=lr, image_size=image_size, device=device)
+    base = recipes.with_options(base, **settings)
     wanted = [name.strip() for name in (methods or "").split(",") if name.strip()]
     found = tune(
-        base, wanted, search or [], budget=budget_of(budget, epochs), trials=trials, metric=metric, jobs=jobs, ray=ray, out=out,
+        base, wanted, search or [], budget=budget, trials=trials, metric=metric, jobs=jobs, ray=ray, out=out,
         observer=observer(as_json),
     )  # fmt: skip
     if as_json:
@@ -107,11 +110,11 @@ def command(
         )  # fmt: skip
         return
     screen, chosen = results(), metric_named(found.metric)
-    settings = list(found.trials.columns[5:])
+    searched = list(found.trials.columns[5:])
     done = found.trials[found.trials["state"] == "finished"].sort_values("score", ascending=chosen.smaller_is_better)
-    rows = table(tr("trial"), translated(chosen.title), tr("time"), *settings, right=tuple(range(3 + len(settings))))
-    for row in done.head(5).to_dict("records"):
-        values = (f"{row[key]:.3g}" if isinstance(row[key], float) else str(row[key]) for key in settings)
+    rows = table(tr("trial"), translated(chosen.title), tr("time"), *searched, right=tuple(range(3 + len(searched))))
+    for row in done.head(5 if screen.is_terminal else None).to_dict("records"):
+        values = (f"{row[key]:.3g}" if isinstance(row[key], float) else str(row[key]) for key in searched)
         rows.add_row(str(row["trial"]), chosen.text(row["score"]), seconds(row["seconds"]), *values)
     print_table(screen, rows)
     if (d := found.confirmed) is not None:

@@ -12,7 +12,7 @@ from whet.core.recipe import Recipe
 from whet.core.run_folder import RunFolder
 from whet.exporting.export import export
 from whet.web.packages import needed, read
-from whet.web.write import require_shown, require_writable, write_page
+from whet.web.write import require_writable, write_page
 
 
 def export_page(
@@ -27,10 +27,7 @@ def export_page(
     if is_bundle(source):
         bundle = Bundle.read(source)
         return bundle, write_page(bundle, out, packages, single_file=single_file)
-    folder = RunFolder.open(source)
-    recipe = Recipe.load(folder.recipe)
-    if folder.finished and folder.task.decision:  # otherwise `export` says what is wrong
-        require_shown(folder.task.decision, source)
+    recipe = Recipe.load(RunFolder.open(source).recipe)
     require_writable(out, single_file=single_file, data=recipe.data.path)
     read(needed(recipe.medium), packages)  # before the work
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -28,9 +28,10 @@ from whet.models.hub_access import HEAD_FILE, check_folder, load_tensors, save_t
 from whet.models.hub_segmenters import OWN
 from whet.models.mel import MelSettings
 from whet.models.net import Net, NetSpec, head_name, with_head
+from whet.models.packaged import LITE0, PACKAGED, at_hand, located
 from whet.models.run_weights import is_run, net_of_run
 from whet.models.tokens import Tokens
-from whet.models.zoo import ZOO
+from whet.models.zoo import PRETRAINED, ZOO, Pretrained
 from whet.models.zoo_audio import AUDIO_ZOO, load_yamnet
 from whet.models.zoo_text import TEXT_ZOO, LearnsFromTexts
 
@@ -41,7 +42,6 @@ _EXAMPLES = {
 }  # fmt: skip
 SMALL_NETS = {"text": "fast_text", "audio": "audio_cnn"}
 _ZOO_MEAN, _ZOO_STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
-_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _WHET_FILE = "whet.json"
 _CHANGED_FILE = "whet.safetensors"
 _MEMBERS, _EXTERNAL_MODELS = "members", "external_models"
@@ -49,8 +49,9 @@ _TEXTS_AT_ONCE, _MOST_TOKENS = 256, 512
 
 
 def resolve(spec: ModelSpec, image_size: int, medium: str = "image") -> ModelSpec:
-    """Replace every `auto`. By default, small images use a small network trained from scratch, larger ones pretrained weights;
-    texts and audio clips are trained from scratch, unless weights are given."""
+    """Replace every `auto`. By default, small images use a small network trained from scratch, larger ones pretrained weights:
+    EfficientNet-Lite0 if its package is installed, otherwise those of a hub name. Texts and audio clips are trained from scratch,
+    unless weights are given. WeightsError for a network whose package is not installed."""
     architecture, weights = spec.architecture, spec.weights
     if architecture == "auto" and weights not in ("auto", "none"):
         architecture = "yamnet" if medium == "audio" and not is_run(weights) and _is_yamnet(weights) else weights
@@ -58,9 +59,12 @@ def resolve(spec: ModelSpec, image_size: int, medium: str = "image") -> ModelSpe
         architecture = SMALL_NETS[medium]
     if architecture == "auto":
         small = image_size <= SMALL_IMAGE
-        architecture = "resnet9" if small or weights == "none" else DEFAULT_HUB_NAME
+        pretrained = DEFAULT_HUB_NAME if at_hand(LITE0) is None else LITE0
+        architecture = "resnet9" if small or weights == "none" else pretrained
     if weights == "auto":
-        weights = "none" if architecture in zoo_of(medium) else architecture
+        weights = "none" if architecture in zoo_of(medium) and architecture not in PACKAGED else architecture
+    if weights in PACKAGED:
+        located(weights)
     return spec.replace(architecture=architecture, weights=weights)
 
 
@@ -75,7 +79,7 @@ def usual_head(spec: ModelSpec, task: Task) -> str:
 def _is_yamnet(weights: str) -> bool:
     """Whether weights for audio clips are a file, or a folder without a transformers configuration."""
     path = Path(weights).expanduser()
-    return path.suffix == ".safetensors" or (path.is_dir() and not (path / "config.json").is_file())
+    return path.suffix in (".safetensors", ".h5") or (path.is_dir() and not (path / "config.json").is_file())
 
 
 def zoo_of(medium: str) -> Mapping[str, object]:
@@ -108,10 +112,16 @@ def build_net(
     return hub.build(spec, classes, task)
 
 
+def _with_paths(spec: ModelSpec) -> ModelSpec:
+    weights = spec.weights if spec.weights == "none" else located(spec.weights)
+    return spec.replace(architecture=located(spec.architecture), weights=weights)
+
+
 def check_architecture(name: str, medium: str = "image") -> None:
-    """Raise RecipeError unless the name is in the zoo, a folder with a network, or has the form of a hub name."""
+    """Raise RecipeError unless the name is in the zoo, that of packaged weights, a folder with a network, or has the form of a hub
+    name."""
     zoo = zoo_of(medium)
-    if name in zoo:
+    if name in zoo or (name in PACKAGED and PACKAGED[name].medium == medium):
         return
     if "/" not in name and not Path(name).exists():
         like = f"; or a local folder, or a hub name such as {_EXAMPLES[medium]}"
@@ -121,12 +131,11 @@ def check_architecture(name: str, medium: str = "image") -> None:
 
 def _build_zoo(spec: ModelSpec, classes: tuple[str, ...], task: str) -> tuple[Net, list[Sentence]]:
     backbone, features = ZOO[spec.architecture]()
+    made = NetSpec("zoo", spec.architecture, classes, _ZOO_MEAN, _ZOO_STD, task=task, head=head_name(spec, task))
     if spec.weights == "none":
-        net_spec = NetSpec(
-            "zoo", spec.architecture, classes, _ZOO_MEAN, _ZOO_STD, task=task, head=head_name(spec, task)
-        )
-        return with_head(net_spec, backbone, features), [english("random weights, as requested (weights: none)")]
-    state = _read_weights(Path(spec.weights).expanduser())
+        return with_head(made, backbone, features), [english("random weights, as requested (weights: none)")]
+    pretrained = PRETRAINED.get(spec.architecture, Pretrained())
+    state = pretrained.renamed(_read_weights(Path(located(spec.weights)).expanduser()))
     wanted = backbone.state_dict()
     missing = [name for name, tensor in wanted.items() if name not in state or state[name].shape != tensor.shape]
     if missing:
@@ -135,17 +144,8 @@ def _build_zoo(spec: ModelSpec, classes: tuple[str, ...], task: str) -> tuple[Ne
             f"or of another shape, the first is '{missing[0]}'"
         )
     backbone.load_state_dict({name: state[name] for name in wanted})
-    net_spec = NetSpec(
-        "zoo",
-        spec.architecture,
-        classes,
-        _IMAGENET_MEAN,
-        _IMAGENET_STD,
-        pretrained=True,
-        task=task,
-        head=head_name(spec, task),
-    )
-    return with_head(net_spec, backbone, features), [english("weights from {weights}", weights=spec.weights)]
+    made = replace(made, mean=pretrained.mean, std=pretrained.std, native_size=pretrained.size, pretrained=True)
+    return with_head(made, backbone, features), [english("weights from {weights}", weights=spec.weights)]
 
 
 def _build_for_texts(
@@ -153,7 +153,7 @@ def _build_for_texts(
 ) -> tuple[Net, list[Sentence]]:
     if spec.architecture not in TEXT_ZOO:
         check_architecture(spec.architecture, "text")
-        encoder, tokens, notes = hub_text.build(spec)
+        encoder, tokens, notes = hub_text.build(_with_paths(spec))
         made = NetSpec(
             "transformers", encoder.model_type, classes, native_size=encoder.most_tokens, pretrained=spec.weights != "none",
             medium="text", task=task, head=head_name(spec, task),

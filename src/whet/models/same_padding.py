@@ -12,6 +12,8 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from whet.models.depthwise import StridedDepthwiseConv2d
+
 
 class SamePaddedConv2d(nn.Conv2d):
     """A stride-1 convolution with odd kernel size and zero padding, whose output has the size of its input."""
@@ -62,6 +64,14 @@ class TensorFlowConv2d(nn.Conv2d):
             return F.conv2d(x_BCHW, self.weight, self.bias, self.stride, (top, left), 1, self.groups)
         padded = F.pad(x_BCHW, (left, right, top, bottom))
         return F.conv2d(padded, self.weight, self.bias, self.stride, 0, 1, self.groups)
+
+
+class TensorFlowDepthwiseConv2d(StridedDepthwiseConv2d):
+    """A strided depthwise convolution with TensorFlow's SAME padding, and a faster gradient on the CPU."""
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        (top, bottom), (left, right) = same_paddings(self, x_BCHW)
+        return super().forward(F.pad(x_BCHW, (left, right, top, bottom)))
 
 
 def same_paddings(convolution: nn.Conv2d, x_BCHW: Tensor) -> list[tuple[int, int]]:

@@ -56,9 +56,9 @@ class Service:
             else Corrections(settings.corrections, bundle, settings.correction_bytes)
         )
         routes = [
-            Route("/", self.page, methods=["GET"]),
             Route("/predict", self.predict, methods=["POST"]),
             Route("/predict/batch", self.predict_batch, methods=["POST"]),
+            Route("/", self.page, methods=["GET"]),
             Route("/model", self.model, methods=["GET"]),
             Route("/health", self.health, methods=["GET"]),
             Route("/ready", self.ready, methods=["GET"]),
@@ -197,11 +197,13 @@ class Service:
         began = asyncio.get_running_loop().time()
         work = asyncio.ensure_future(compute())
         gone = asyncio.ensure_future(request.receive())
+        gone.add_done_callback(lambda _: work.cancel())
         try:
-            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                raise HTTPException(_GONE, "the client has gone")
-            return work.result()
+            return await work
+        except asyncio.CancelledError:
+            if gone.done():
+                raise HTTPException(_GONE, "the client has gone") from None
+            raise
         except Full:
             raise HTTPException(429, "the queue is full", BUSY) from None
         finally:
@@ -217,9 +219,7 @@ class Service:
 
     @contextlib.asynccontextmanager
     async def _running(self, _: Starlette) -> AsyncIterator[None]:
-        work = asyncio.create_task(self.batcher.work())
         yield
-        work.cancel()
         self.batcher.close()
 
     def _observe(self, path: str, status: int) -> None:

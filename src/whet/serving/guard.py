@@ -128,25 +128,26 @@ class Guard:
             return b""
         loop = asyncio.get_running_loop()
         end = loop.time() + settings.body_seconds
-        while True:
-            try:
-                async with asyncio.timeout(min(settings.idle_seconds, end - loop.time())):
+        try:
+            async with asyncio.timeout(min(settings.idle_seconds, settings.body_seconds)) as deadline:
+                while True:
                     message = await receive()
-            except TimeoutError:
-                raise HTTPException(
-                    408,
-                    f"the body did not arrive within {settings.body_seconds:g} s, or nothing of it for {settings.idle_seconds:g} s",
-                ) from None
-            if message["type"] == "http.disconnect":
-                raise HTTPException(400, "the body is malformed or was cut off")
-            part = message.get("body", b"")
-            size += len(part)
-            if size > settings.max_bytes:
-                raise self._too_large()
-            hold(len(part))
-            parts.append(part)
-            if not message.get("more_body", False):
-                return b"".join(parts)
+                    if message["type"] == "http.disconnect":
+                        raise HTTPException(400, "the body is malformed or was cut off")
+                    part = message.get("body", b"")
+                    size += len(part)
+                    if size > settings.max_bytes:
+                        raise self._too_large()
+                    hold(len(part))
+                    parts.append(part)
+                    if not message.get("more_body", False):
+                        return b"".join(parts)
+                    deadline.reschedule(min(end, loop.time() + settings.idle_seconds))
+        except TimeoutError:
+            raise HTTPException(
+                408,
+                f"the body did not arrive within {settings.body_seconds:g} s, or nothing of it for {settings.idle_seconds:g} s",
+            ) from None
 
     @contextmanager
     def _holding(self) -> Iterator[Callable[[int], None]]:

@@ -8,6 +8,6 @@ from whet.web.page import page
 
 
 def page_response() -> HTMLResponse:
-    made = page("server.js", "found.js")
+    made = page("server.js")
     policy = f"{made.policy}; connect-src 'self'; frame-ancestors 'none'"
     return HTMLResponse(made.html(), headers={"Content-Security-Policy": policy})

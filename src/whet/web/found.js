@@ -1,22 +1,39 @@
-// Objects and heat, as the server predicts them, over the image.
+// Objects and heat over the image.
 
-// The number of the class of every pixel, 0 where there is no object; the most confident object is on top, its outline is left out.
-function classesOf(objects) {
-  if (!objects.length) return { width: 1, height: 1, numbers: new Uint8Array(1), clear: true };
-  const [height, width] = objects[0].segmentation.size, numbers = new Uint8Array(width * height);
-  for (const { class: name, segmentation } of [...objects].reverse()) {
-    const inside = new Uint8Array(width * height), number = model.classes.indexOf(name);
-    let at = 0, on = 0;
-    for (const run of runsOf(segmentation.counts)) {
-      if (on) for (let k = at; k < at + run; k++) inside[(k % height) * width + Math.floor(k / height)] = 1;
-      at += run;
-      on = 1 - on;
-    }
-    for (let k = 0; k < inside.length; k++) {
-      if (inside[k]) numbers[k] = inside[k - 1] && inside[k + 1] && inside[k - width] && inside[k + width] ? number : 0;
+// numbers: of the class of every pixel, 0 where there is no object. edges: 1 at the edges of objects. objects: with class, box (x, y,
+// width, height) and the pixels inside it, the most confident first, which is on top.
+function classesOf(objects, [height, width]) {
+  const ids = new Uint16Array(height * width), numbers = new Uint8Array(height * width), edges = new Uint8Array(height * width);
+  for (const [n, { box: [left, top, wide, high], inside }] of [...objects.entries()].reverse()) {
+    for (let y = 0, at = 0; y < high; y++) {
+      for (let x = 0; x < wide; x++) if (inside[at++]) ids[(top + y) * width + left + x] = n + 1;
     }
   }
-  return { width, height, numbers, clear: true };
+  const classes = objects.map((one) => model.classes.indexOf(one.class)), thick = Math.ceil(Math.max(height, width) / 400);
+  for (let y = 0, k = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, k++) {
+      const id = ids[k];
+      if (!id) continue;
+      numbers[k] = classes[id - 1];
+      for (let away = 1; away <= thick && !edges[k]; away++) {
+        const apart = ids[k - away * width] !== id || ids[k + away * width] !== id;
+        if (apart || x < away || x + away >= width || ids[k - away] !== id || ids[k + away] !== id) edges[k] = 1;
+      }
+    }
+  }
+  return { width, height, numbers, edges };
+}
+
+// The pixels inside the box of an object, from its run lengths: column by column over the image, those outside first.
+function insideOf({ box: [left, top, width, height], segmentation: { size: [rows], counts } }) {
+  const inside = new Uint8Array(width * height);
+  let at = 0, on = false;
+  for (const run of runsOf(counts)) {
+    for (let k = at; on && k < at + run; k++) inside[((k % rows) - top) * width + Math.floor(k / rows) - left] = 1;
+    at += run;
+    on = !on;
+  }
+  return inside;
 }
 
 // COCO's compressed run lengths: five bits a character, the sixth says that more follow; differences from the fourth number on.
@@ -35,25 +52,27 @@ function runsOf(counts) {
   return runs;
 }
 
-// The number of objects of each class, and their confidences.
+// The number of objects of each class that has some, and their confidences.
 function countsOf(found) {
-  const table = make("div", { className: "bars" });
-  for (const [name, count] of Object.entries(found.counts)) {
-    const sure = found.objects.filter((one) => one.class === name).map((one) => percent(one.confidence));
-    const label = make("span", { textContent: name, title: name });
-    label.style.color = `rgb(${colour(model.classes.indexOf(name)).join()})`;
-    table.append(label, make("span", { className: "name", textContent: sure.slice(0, 8).join(", ") + (sure.length > 8 ? " …" : "") }),
-      make("span", { textContent: count }));
-  }
-  return table;
+  const counts = Object.entries(found.counts).filter(([, count]) => count);
+  if (!counts.length) return make("div", { className: "name", textContent: say("noObjects") });
+  return make("div", { className: "counts" }, ...counts.flatMap(([name, count]) => {
+    const sure = found.objects.filter((one) => one.class === name).map((one) => percent(one.confidence)), swatch = make("span", { className: "swatch" });
+    swatch.style.background = `rgb(${colour(model.classes.indexOf(name)).join()})`;
+    return [swatch, make("span", { className: "label", textContent: `${count} × ${name}` }),
+      make("span", { className: "name", textContent: sure.slice(0, 8).join(", ") + (sure.length > 8 ? " …" : "") })];
+  }));
 }
 
 function heatButton(row) {
-  const button = make("button", { type: "button", className: "plain", textContent: say(row.heat ? "noHeat" : "heat") });
+  const button = make("button", { type: "button", className: "small", textContent: say(row.heat ? "noHeat" : "heat") });
   button.addEventListener("click", async () => {
-    button.disabled = true;
+    button.setAttribute("aria-disabled", true); // it keeps the focus
+    if (button.busy) return;
+    button.busy = true;
+    $("problem").textContent = "";
     try {
-      row.heat = row.heat ? null : (await predictor.heat(await sampleOf(row))).heat;
+      row.heat = row.heat ? null : await predictor.heat(await sampleOf(row), (share) => { button.textContent = percent(share); });
     } catch (error) {
       $("problem").textContent = error.message;
     }

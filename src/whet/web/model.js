@@ -37,12 +37,25 @@ const predictor = {
     }
     const wrong = await this.goldenDifferences();
     if (wrong.length) throw new Error(say("differs", wrong.join("; ")));
-    return { ...this.info, corrections: false };
+    return { ...this.info, corrections: false, heat: hasHeat(this.info) };
   },
 
   async predict(sample) {
-    const { tensor, size } = await this.prepare(sample), { probabilities } = await this.run(tensor);
-    return decided(this.info, probabilities.data, probabilities.dims.slice(1), size);
+    const { tensor, size } = await this.prepare(sample), { scores, probabilities = scores } = await this.run(tensor);
+    const found = decided(this.info, probabilities.data, probabilities.dims.slice(1), size);
+    return found.objects ? { ...found, mask: classesOf(found.objects, found.size) } : found;
+  },
+
+  // progress: receives the share that is computed.
+  async heat(sample, progress) {
+    const { tensor } = await this.prepare(sample), { height, width } = this.info.input, found = [];
+    const p = async (pixels) => (await this.run(pixels)).probabilities.data, whole = await p(tensor);
+    for (const pixels of covered(tensor, [height, width])) {
+      found.push(await p(pixels));
+      progress(found.length / HEAT_CELLS ** 2);
+      await new Promise((resolve) => setTimeout(resolve)); // the page stays responsive
+    }
+    return heatOf(this.info.classes, whole, found);
   },
 
   // A prepared sample: {tensor, size}. size: height and width of an image.

@@ -7,7 +7,9 @@ const WORDS = {
     image: "Drop or paste images", audio: "Drop audio clips", texts: "Write texts, one per line, or drop .txt files",
     unsure: "unsure", masks: "{0} of {1} predicted", none: "no label", kept: "Kept by the server", noted: "Noted",
     waiting: "…", count: "{0} of {1} predicted, {2} unsure", device: "The device cannot be used: {0}",
-    badToken: "This token is not accepted.", calibrated: "confidence {0}", overlay: "Show the mask", ...predictor.words.en,
+    badToken: "This token is not accepted.", calibrated: "confidence {0}", overlay: "Show the mask",
+    heat: "Show what it rests on", noHeat: "Hide what it rests on", evidence: "Red: evidence for {0}", noObjects: "no objects",
+    loading: "Loading the model …", ...predictor.words.en,
   },
   zh: {
     token: "访问令牌", unlock: "打开", predict: "预测", choose: "选择文件", camera: "拍照", microphone: "录音", stop: "停止（{0} 秒）",
@@ -15,8 +17,15 @@ const WORDS = {
     text: "文本，每行一条", shoot: "拍摄", close: "关闭", image: "拖入或粘贴图像", audio: "拖入音频", texts: "输入文本，每行一条，或拖入 .txt 文件",
     unsure: "不确定", masks: "已预测 {0}/{1}", none: "无标签", kept: "服务器已保存", noted: "已记录", waiting: "……",
     count: "已预测 {0}/{1}，其中 {2} 个不确定", device: "无法使用设备：{0}", badToken: "令牌无效。", calibrated: "置信度 {0}",
-    overlay: "显示掩码", ...predictor.words.zh,
+    overlay: "显示掩码", heat: "显示预测依据", noHeat: "隐藏预测依据",
+    evidence: "红色：支持 {0} 的依据", noObjects: "没有目标", loading: "正在加载模型……", ...predictor.words.zh,
   },
+};
+const TASKS = {
+  en: { "image-classification": "Image classification", "text-classification": "Text classification", "audio-classification": "Audio classification",
+    "semantic-segmentation": "Semantic segmentation", "instance-segmentation": "Instance segmentation" },
+  zh: { "image-classification": "图像分类", "text-classification": "文本分类", "audio-classification": "音频分类", "semantic-segmentation": "语义分割",
+    "instance-segmentation": "实例分割" },
 };
 // Colours of classes that people with a colour vision deficiency can tell apart (Okabe and Ito).
 const COLOURS = [[0, 114, 178], [230, 159, 0], [0, 158, 115], [204, 121, 167], [213, 94, 0], [86, 180, 233], [240, 228, 66], [90, 90, 90]];
@@ -35,17 +44,19 @@ function make(tag, properties = {}, ...children) {
 
 // --- the model ------------------------------------------------------------------------------------
 async function open() {
+  $("problem").textContent = "";
+  $("loading").hidden = false;
   try {
     model = await predictor.open();
-    $("problem").textContent = "";
   } catch (error) {
+    $("loading").hidden = true;
     if (error.status !== 401) { $("problem").textContent = error.message; return; }
     if (predictor.token) $("problem").textContent = say("badToken");
     $("unlock").hidden = false;
     $("token").focus();
     return;
   }
-  $("unlock").hidden = true;
+  $("unlock").hidden = $("loading").hidden = true;
   $("intake").hidden = false;
   $("texts").hidden = $("submit").hidden = model.medium !== "text";
   const secure = navigator.mediaDevices && window.isSecureContext;
@@ -57,9 +68,10 @@ async function open() {
 
 // --- samples ------------------------------------------------------------------------------------
 function add(blob, name, text = null) {
-  const row = { blob, name, text, found: null, error: "", label: null, kept: false, url: text === null ? URL.createObjectURL(blob) : "" };
-  row.element = make("tr", { className: ofMasks() ? "wide" : "" });
+  const row = { blob, name, text, found: null, error: "", label: null, kept: false, bare: false, url: text === null ? URL.createObjectURL(blob) : "" };
+  row.element = make("tr", { role: "row" });
   rows.push(row);
+  $("problem").textContent = "";
   $("rows").append(row.element);
   show(row);
   next();
@@ -117,13 +129,15 @@ function wav(audio) {
 
 // --- results ------------------------------------------------------------------------------------
 function show(row) {
-  const prediction = make("td");
+  const controls = () => [...row.element.querySelectorAll("button, select, input")], focused = controls().indexOf(document.activeElement);
+  const cell = (...children) => make("td", { role: "cell" }, ...children), prediction = cell();
   if (row.error) prediction.append(make("div", { className: "error", textContent: row.error }));
   else if (!row.found) prediction.append(make("div", { textContent: say("waiting") }));
   else prediction.append(...predicted(row));
   if (row.text === null) prediction.append(make("div", { className: "name", textContent: row.name }));
-  row.element.replaceChildren(make("td", {}, media(row)), prediction);
-  if (!ofMasks()) row.element.append(make("td", {}, ...correction(row)));
+  row.element.className = row.heat ? "wide" : "";
+  row.element.replaceChildren(cell(media(row)), prediction, ...(ofMasks() ? [] : [cell(...correction(row))]));
+  if (focused >= 0) controls()[focused]?.focus();
   const done = rows.filter((one) => one.found), unsure = done.filter((one) => one.found.unsure);
   $("count").textContent = say(ofMasks() ? "masks" : "count", done.length, rows.length, unsure.length);
   $("tools").hidden = $("results").hidden = !rows.length;
@@ -136,31 +150,37 @@ function media(row) {
   if (row.text !== null) return make("blockquote", { textContent: row.text });
   const box = make("div", { className: "media" });
   if (model.medium === "audio") { box.append(make("audio", { controls: true, src: row.url })); return box; }
-  const image = make("img", { src: row.url, alt: "" });
+  const image = make("img", { src: row.url, alt: row.name });
   image.addEventListener("error", () => image.remove());
   box.append(image);
   if (row.found && row.found.mask) {
-    const canvas = make("canvas");
-    const shown = make("input", { type: "checkbox", checked: true });
-    shown.addEventListener("change", () => { canvas.hidden = !shown.checked; });
+    const canvas = make("canvas", { hidden: row.bare });
+    const shown = make("input", { type: "checkbox", checked: !row.bare });
+    shown.addEventListener("change", () => { canvas.hidden = row.bare = !shown.checked; });
     box.append(canvas);
     paint(canvas, row.found.mask);
-    return make("div", {}, box, make("label", { className: "name" }, shown, ` ${say("overlay")}`));
+    return make("div", {}, box, make("label", { className: "check" }, shown, say("overlay")));
   }
   if (row.heat) {
     const canvas = make("canvas");
     box.append(canvas);
     paintHeat(canvas, image, row.heat);
+    return make("div", {}, box, make("div", { className: "name", textContent: say("evidence", row.heat.class) }));
   }
   return box;
 }
 
-function paint(canvas, { width, height, numbers, clear }) {
-  Object.assign(canvas, { width, height });
-  const pixels = new ImageData(width, height);
-  for (let k = 0; k < numbers.length; k++) pixels.data.set([...colour(numbers[k]), clear && !numbers[k] ? 0 : 255], 4 * k);
+// numbers: of the classes; the background stays clear. edges: 1 at the edges of objects, which are opaque.
+function paint(canvas, { width, height, numbers, edges }) {
+  Object.assign(canvas, { width, height, className: edges ? "outlined" : "" });
+  const isClear = (k) => (edges ? !k : isBackground(model.classes[k]));
+  const shades = (alpha) => new Uint32Array(Uint8Array.from(model.classes.flatMap((_, k) => [...colour(k), isClear(k) ? 0 : alpha])).buffer);
+  const [whole, inner] = [shades(255), shades(90)], pixels = new ImageData(width, height), painted = new Uint32Array(pixels.data.buffer);
+  for (let k = 0; k < numbers.length; k++) painted[k] = (edges && !edges[k] ? inner : whole)[numbers[k]];
   canvas.getContext("2d").putImageData(pixels, 0, 0);
 }
+
+const isBackground = (name) => name === "background";
 
 // The colours, then the same ones lighter, then darker.
 function colour(number) {
@@ -171,12 +191,12 @@ function colour(number) {
 function predicted(row) {
   const { found } = row;
   if (found.counts) return [countsOf(found)];
-  const shares = Object.entries(found.probabilities || found.shares).sort((a, b) => b[1] - a[1]).slice(0, SHOWN);
+  const shares = Object.entries(found.probabilities || found.shares).filter(([, p]) => p || !found.mask);
   const bars = make("div", { className: "bars" });
-  for (const [name, p] of shares) {
+  for (const [name, p] of shares.sort((a, b) => b[1] - a[1]).slice(0, SHOWN)) {
     const fill = make("div", { className: "fill" });
     fill.style.width = percent(p).replace(" ", "");
-    if (found.mask) fill.style.background = `rgb(${colour(model.classes.indexOf(name)).join()})`;
+    if (found.mask && !isBackground(name)) fill.style.background = `rgb(${colour(model.classes.indexOf(name)).join()})`;
     const track = make("div", { className: "track" }, fill);
     bars.append(make("span", { textContent: name, title: name }), track, make("span", { textContent: percent(p) }));
   }
@@ -214,73 +234,6 @@ async function correct(row, label) {
     }
   }
   show(row);
-}
-
-// --- files to save --------------------------------------------------------------------------------
-// A spreadsheet would compute a cell that begins like a formula.
-const cell = (value) => `"${String(value).replace(/^[=+\-@\t\r]/, "'$&").replaceAll('"', '""')}"`;
-const table = (lines) => lines.map((line) => line.join(",") + "\r\n").join("");
-const labelled = (label) => (Array.isArray(label) ? label.join("|") : label);
-
-function save(name, parts, type) {
-  const link = make("a", { href: URL.createObjectURL(new Blob(parts, { type })), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
-}
-
-function saveTable() {
-  const lines = [[model.medium === "text" ? "text" : "file", "predicted", "confidence", "unsure", ...model.classes, "correction", "error"].map(cell)];
-  for (const { name, text, found, label, error } of rows) {
-    const p = found ? found.probabilities || found.shares || found.counts : {};
-    const given = found && !found.mask ? [cell(labelled(found.predicted)), found.confidence, found.unsure] : ["", "", ""];
-    lines.push([cell(text ?? name), ...given, ...model.classes.map((one) => p[one] ?? ""), cell(labelled(label ?? "")), cell(error)]);
-  }
-  save("predictions.csv", ["\ufeff", table(lines)], "text/csv");
-}
-
-// Texts as a table of texts and labels; files as a ZIP with a table beside them. whet train reads both.
-async function saveCorrections() {
-  const corrected = rows.filter((row) => row.label !== null);
-  const quoted = (value) => `"${value.replaceAll('"', '""')}"`;
-  if (model.medium === "text") {
-    save("corrections.csv", [table([["text", "label"], ...corrected.map((row) => [quoted(row.text), quoted(labelled(row.label))])])], "text/csv");
-    return;
-  }
-  const files = [], lines = [["file", "label"]];
-  for (const [k, row] of corrected.entries()) {
-    const body = await readable(row.blob);
-    const name = body === row.blob ? row.name : "recording.wav";
-    const path = `files/${String(k + 1).padStart(4, "0")}-${name.replace(/[^\p{L}\p{N}._-]/gu, "_").slice(-80)}`;
-    lines.push([quoted(path), quoted(labelled(row.label))]);
-    files.push([path, new Uint8Array(await body.arrayBuffer())]);
-  }
-  files.push(["corrections.csv", new TextEncoder().encode(table(lines))]);
-  save("corrections.zip", zip(files), "application/zip");
-}
-
-const CRC = Uint32Array.from({ length: 256 }, (_, n) => { for (let k = 0; k < 8; k++) n = n & 1 ? 0xedb88320 ^ (n >>> 1) : n >>> 1; return n; });
-const crc32 = (bytes) => ~bytes.reduce((sum, byte) => CRC[(sum ^ byte) & 255] ^ (sum >>> 8), -1) >>> 0;
-
-// A ZIP archive of stored files, with names in UTF-8.
-function zip(files) {
-  const parts = [], directory = [];
-  let offset = 0, listed = 0;
-  for (const [path, bytes] of files) {
-    const name = new TextEncoder().encode(path);
-    const common = new DataView(new ArrayBuffer(26));
-    [[0, 20, 2], [2, 0x800, 2], [8, 0x21, 2], [10, crc32(bytes), 4], [14, bytes.length, 4], [18, bytes.length, 4], [22, name.length, 2]]
-      .forEach(([at, value, size]) => (size === 2 ? common.setUint16(at, value, true) : common.setUint32(at, value, true)));
-    const head = Uint8Array.of(80, 75, 3, 4), entry = Uint8Array.of(80, 75, 1, 2, 20, 0), end = new DataView(new ArrayBuffer(14));
-    end.setUint32(10, offset, true);
-    parts.push(head, common, name, bytes);
-    directory.push(entry, common, end, name);
-    offset += 30 + name.length + bytes.length;
-    listed += 46 + name.length;
-  }
-  const last = new DataView(new ArrayBuffer(22));
-  last.setUint32(0, 0x06054b50, true); last.setUint16(8, files.length, true); last.setUint16(10, files.length, true);
-  last.setUint32(12, listed, true); last.setUint32(16, offset, true);
-  return [...parts, ...directory, last];
 }
 
 // --- camera and microphone ------------------------------------------------------------------------
@@ -337,12 +290,14 @@ function speak() {
   $("language").textContent = language === "zh" ? "English" : "中文";
   $("language").lang = language === "zh" ? "en" : "zh";
   if (!model) return;
-  $("title").textContent = model.problem;
-  $("about").textContent = model.classes.join(" · ").slice(0, 120);
+  document.title = $("title").textContent = TASKS[language][model.problem] || model.problem;
+  const names = model.classes.slice(model.decision.rule === "objects" ? 1 : 0).join(" · ");
+  $("about").textContent = names.length > 120 ? `${names.slice(0, 120)}…` : names;
   $("invite").textContent = say({ image: "image", audio: "audio", text: "texts" }[model.medium]);
   $("types").textContent = say({ image: "types", audio: "audioTypes", text: "textTypes" }[model.medium], Math.floor(model.max_bytes / 2 ** 20));
   $("note").textContent = say(model.corrections ? "store" : "here");
   $("wrong").hidden = ofMasks();
+  $("results").className = ofMasks() ? "masks" : "";
   rows.forEach(show);
 }
 

@@ -8,6 +8,8 @@ import hashlib
 import importlib.resources
 from dataclasses import dataclass
 
+_SCRIPTS = ("found.js", "save.js", "page.js")
+
 
 @dataclass(frozen=True)
 class Page:
@@ -24,9 +26,9 @@ class Page:
 
 @functools.cache
 def page(*scripts: str) -> Page:
-    """The page with these scripts of this package before its own."""
+    """The page whose predictor is that of these scripts of this package."""
     style = _source("page.css")
-    script = '"use strict";\n' + "".join(map(_source, (*scripts, "page.js")))
+    script = '"use strict";\n' + "".join(map(_source, (*scripts, *_SCRIPTS)))
     text = _source("page.html").replace("{{style}}", f"<style>{style}</style>")
     text = text.replace("{{script}}", f"<script>{script}</script>")
     policy = (

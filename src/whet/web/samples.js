@@ -5,12 +5,12 @@ const MAX_CHARACTERS = 100000;
 // Weighted sums along an axis of values (rows, columns, channels). taps: for each output the pairs (place, weight).
 function applied(values, [rows, columns, channels], axis, taps) {
   const side = axis ? columns : rows, outer = axis ? rows : 1, inner = axis ? channels : columns * channels;
+  const places = Int32Array.from(taps.flat(), (pair) => pair[0] * inner), weights = Float64Array.from(taps.flat(), (pair) => pair[1]);
   const found = new Float32Array(outer * taps.length * inner);
-  for (let o = 0; o < outer; o++) {
-    for (const [k, pairs] of taps.entries()) {
-      const to = (o * taps.length + k) * inner;
-      for (const [place, weight] of pairs) {
-        const from = (o * side + place) * inner;
+  for (let o = 0, to = 0; o < outer; o++) {
+    for (let k = 0, n = 0; k < taps.length; k++, to += inner) {
+      for (const end = n + taps[k].length; n < end; n++) {
+        const from = o * side * inner + places[n], weight = weights[n];
         for (let c = 0; c < inner; c++) found[to + c] += weight * values[from + c];
       }
     }
@@ -167,8 +167,12 @@ function tokenIds(encode, text, settings) {
 // The prediction from the probabilities of one sample; see Bundle.decide. dims: their shape. size: height and width of an image.
 function decided(info, probabilities, dims, size) {
   const { rule, unsure_below: limit } = info.decision, named = (values) => Object.fromEntries(info.classes.map((name, k) => [name, values[k]]));
+  if (rule === "objects") {
+    const { head, least_confidence: least } = info.decision, shown = shownSize(size);
+    return { ...described(objectsOf(head, probabilities, dims, info.classes.length, shown), info.classes, least), size: shown };
+  }
   if (rule === "pixels") {
-    const mask = mostLikely(probabilities, dims, size), counts = info.classes.map(() => 0);
+    const mask = mostLikely(probabilities, dims, shownSize(size)), counts = info.classes.map(() => 0);
     for (const number of mask.numbers) counts[number]++;
     return { mask, shares: named(counts.map((count) => count / mask.numbers.length)) };
   }
@@ -178,18 +182,26 @@ function decided(info, probabilities, dims, size) {
   return { predicted, confidence, unsure: confidence < limit, probabilities: named(p) };
 }
 
-// The class with the largest probability at every pixel. probabilities: (classes, rows, columns), interpolated bilinearly.
-function mostLikely(probabilities, [classes, rows, columns], size) {
-  const longest = Math.max(...size), shrunk = (side) => Math.max(1, Math.floor((side * LONGEST_SIDE) / longest));
-  const [height, width] = longest > LONGEST_SIDE ? size.map(shrunk) : size;
+// The size of the predicted mask of an image of this size.
+function shownSize(size) {
+  const longest = Math.max(...size);
+  return longest > LONGEST_SIDE ? size.map((side) => Math.max(1, Math.floor((side * LONGEST_SIDE) / longest))) : size;
+}
+
+// Numbers of the cells of a grid (rows, columns) at another size, interpolated bilinearly.
+function resized(values, [rows, columns], [height, width]) {
+  const tall = applied(values, [rows, columns, 1], 0, bilinearTaps(rows, height, [0, rows], true));
+  return applied(tall, [height, columns, 1], 1, bilinearTaps(columns, width, [0, columns], true));
+}
+
+// The class with the largest probability at every pixel, and that probability. probabilities: (classes, rows, columns).
+function mostLikely(probabilities, [classes, rows, columns], [height, width]) {
   const best = new Float32Array(height * width).fill(-Infinity), numbers = new Uint8Array(height * width);
-  const down = bilinearTaps(rows, height, [0, rows], true), across = bilinearTaps(columns, width, [0, columns], true);
   for (let k = 0; k < classes; k++) {
-    const tall = applied(probabilities.subarray(k * rows * columns, (k + 1) * rows * columns), [rows, columns, 1], 0, down);
-    const values = applied(tall, [height, columns, 1], 1, across);
+    const values = resized(probabilities.subarray(k * rows * columns, (k + 1) * rows * columns), [rows, columns], [height, width]);
     for (let n = 0; n < values.length; n++) if (values[n] > best[n]) { best[n] = values[n]; numbers[n] = k; }
   }
-  return { width, height, numbers };
+  return { width, height, numbers, best };
 }
 
 // How far a prepared sample differs from another one: of pixels the mean in levels, of a wave the root mean square relative to

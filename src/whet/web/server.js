@@ -5,13 +5,13 @@ const predictor = {
   words: {
     en: {
       types: "JPEG, PNG, WebP, GIF, BMP or TIFF, up to {0} MB each", audioTypes: "WAV, FLAC, Ogg, MP3 or AIFF, up to {0} MB each",
-      textTypes: "", failed: "The server does not respond.", heat: "Show what it rests on", noHeat: "Hide what it rests on",
+      textTypes: "", failed: "The server does not respond.",
       here: "Samples are sent to this server only. Corrections stay in this page until you save them.",
       store: "Samples are sent to this server only. It keeps the samples that you correct.",
     },
     zh: {
       types: "JPEG、PNG、WebP、GIF、BMP 或 TIFF，每个不超过 {0} MB", audioTypes: "WAV、FLAC、Ogg、MP3 或 AIFF，每个不超过 {0} MB",
-      textTypes: "", failed: "服务器没有响应。", heat: "显示预测依据", noHeat: "隐藏预测依据", here: "样本只发送到本服务器。更正保存在此页面中，直到您将其保存为文件。",
+      textTypes: "", failed: "服务器没有响应。", here: "样本只发送到本服务器。更正保存在此页面中，直到您将其保存为文件。",
       store: "样本只发送到本服务器。服务器会保存您更正过的样本。",
     },
   },
@@ -22,11 +22,11 @@ const predictor = {
 
   async predict(sample) {
     const found = await this.send("predict", sample);
-    if (found.objects) return { ...found, mask: classesOf(found.objects) };
+    if (found.objects) return this.painted(found);
     return found.mask ? { ...found, mask: await this.numbers(found.mask) } : found;
   },
 
-  heat(sample) { return this.send("predict?heat=1", sample); },
+  async heat(sample) { return (await this.send("predict?heat=1", sample)).heat; },
 
   correct(sample, label) { return this.send(`corrections?label=${encodeURIComponent(label)}`, sample); },
 
@@ -49,6 +49,11 @@ const predictor = {
       if (!answer.ok) throw Object.assign(new Error(found.error), { status: answer.status });
       return found;
     }
+  },
+
+  painted(found) {
+    const objects = found.objects.map((one) => ({ ...one, inside: insideOf(one) }));
+    return { ...found, objects, mask: classesOf(objects, objects.length ? objects[0].segmentation.size : [1, 1]) };
   },
 
   // The class of every pixel of a mask, a grey PNG in base64.

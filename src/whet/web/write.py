@@ -13,7 +13,7 @@ from typing import Any
 from whet.bundle import Bundle
 from whet.bundle.predict import MANIFEST
 from whet.core import strict_json
-from whet.core.errors import OutputError, RunError
+from whet.core.errors import OutputError
 from whet.core.output import claim, claim_file, kind_of, put, require_claimable, work_folder, write_whole
 from whet.web.packages import Package, needed, read
 from whet.web.page import page
@@ -21,8 +21,6 @@ from whet.web.page import page
 KIND = "page"
 MODEL, TOKENIZER = "model.onnx", "tokenizer.json"
 INDEX, LICENCES, README = "index.html", "LICENSES.txt", "README.md"
-# How predictions may be decided: see `decided` in samples.js.
-RULES = ("largest", "each above 0.5", "pixels")
 # The most that a sample may differ between the browser and the exporting machine, once prepared: of pixels the mean, in levels of
 # 255; of a wave the root mean square, relative to that of the wave. Token ids must be equal.
 MOST_APART = {"image": 3.0, "audio": 0.1, "text": 0.0}
@@ -40,20 +38,13 @@ def require_writable(out: Path, *, single_file: bool, data: str | Path | None = 
         raise OutputError(f"{out} already holds a page; choose another --out")
 
 
-def require_shown(rule: str, source: Path) -> None:
-    """Raise RunError where a page cannot show predictions of this rule. source: the bundle or run, for the message."""
-    if rule not in RULES:
-        raise RunError(f"{source} predicts {rule}, which a page cannot show; accepted: {', '.join(RULES)}")
-
-
 def write_page(bundle: Bundle, out: Path, packages: Path, *, single_file: bool = False) -> Path:
     """Write a bundle as a page. Returns its HTML file.
 
     out: a new or empty folder, which any web server can serve; with `single_file` an HTML file that also works without one.
-    packages: see `whet.web.packages.read`. Raises OutputError, PackageError, and RunError for a bundle that predicts objects.
+    packages: see `whet.web.packages.read`. Raises OutputError and PackageError.
     """
     require_writable(out, single_file=single_file)
-    require_shown(bundle.info["decision"]["rule"], bundle.path)
     packages_needed = needed(bundle.medium)
     runtime, licences = read(packages_needed, packages)
     golden = bundle.info["golden"]
@@ -89,7 +80,7 @@ def write_page(bundle: Bundle, out: Path, packages: Path, *, single_file: bool =
 
 def _html(contents: dict[str, Any], inside: dict[str, bytes] | None = None, licences: str = "") -> str:
     """The page. inside: the files that it does not load."""
-    made = page("samples.js", "model.js")
+    made = page("samples.js", "objects.js", "heat.js", "model.js")
     # Libraries are imported from memory, once their checksum is verified.
     policy = made.policy.replace("script-src ", "script-src blob: 'wasm-unsafe-eval' ")
     policy += "; connect-src " + ("'none'" if inside else "'self'")

@@ -5,15 +5,18 @@ px. `width` multiplies its channels, `depth` its layers per stage. Modules are n
 a layer `drop_path`.
 """
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from torch import nn
+from torch import Tensor, nn
 
 from whet.models.zoo.alexnet import alexnet
 from whet.models.zoo.convmixer import convmixer
 from whet.models.zoo.convnext import convnext_atto
 from whet.models.zoo.efficientnet import efficientnet_b0
+from whet.models.zoo.efficientnet_lite0 import efficientnet_lite0, renamed
 from whet.models.zoo.lenet import lenet
 from whet.models.zoo.mobilenet_v2 import mobilenet_v2
 from whet.models.zoo.resnet9 import resnet9
@@ -36,9 +39,25 @@ ZOO: dict[str, Builder] = {
     "resnet18": resnet18,
     "mobilenet_v2": mobilenet_v2,
     "efficientnet_b0": efficientnet_b0,
+    "efficientnet_lite0": efficientnet_lite0,
     "convmixer": convmixer,
     "convnext_atto": convnext_atto,
     "vit_tiny": vit_tiny,
 }
 
-__all__ = ["ZOO"]
+
+@dataclass(frozen=True)
+class Pretrained:
+    """What the ImageNet weights of a network expect: inputs with this mean and standard deviation, from images of this size.
+    renamed: their tensors under the names of the network."""
+
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    size: int | None = None
+    renamed: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] = dict
+
+
+PRETRAINED = {"efficientnet_lite0": Pretrained((127 / 255,) * 3, (128 / 255,) * 3, 224, renamed)}
+"""For the others: torchvision's weights."""
+
+__all__ = ["PRETRAINED", "ZOO", "Pretrained"]

@@ -15,10 +15,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from whet.core.errors import WeightsError
-from whet.models.depthwise import StridedDepthwiseConv2d
 from whet.models.mel import YAMNET_MEL
-from whet.models.same_padding import TensorFlowConv2d, same_paddings
+from whet.models.same_padding import TensorFlowConv2d, TensorFlowDepthwiseConv2d
 from whet.models.zoo.scaling import multiple_of_eight
+from whet.models.zoo_audio.yamnet_h5 import PLACE, read_h5
 
 _LAYERS = (
     (64, 1, 1),
@@ -36,18 +36,10 @@ PATCH, STEP = 96, 48
 """Length and step of the patches in frames: 0.96 and 0.48 s."""
 
 
-class _StridedDepthwise(StridedDepthwiseConv2d):
-    """TensorFlowConv2d with the faster gradient."""
-
-    def forward(self, x_BCHW: Tensor) -> Tensor:
-        (top, bottom), (left, right) = same_paddings(self, x_BCHW)
-        return super().forward(F.pad(x_BCHW, (left, right, top, bottom)))
-
-
 class _ConvNorm(nn.Sequential):
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
         super().__init__(
-            (_StridedDepthwise if stride > 1 and groups > 1 else TensorFlowConv2d)(
+            (TensorFlowDepthwiseConv2d if stride > 1 and groups > 1 else TensorFlowConv2d)(
                 inputs, outputs, kernel, stride, groups=groups, bias=False
             ),
             nn.BatchNorm2d(outputs, eps=1e-3),
@@ -94,10 +86,19 @@ def yamnet(*, width: float = 1.0, depth: int = 1) -> tuple[nn.Module, int]:
 
 
 def load_yamnet(backbone: nn.Module, path: Path) -> dict[str, Tensor]:
-    """Load the AudioSet weights of a safetensors file into a backbone of width and depth 1. Returns the other tensors of the file:
-    the classifier of AudioSet's 521 classes. Raises WeightsError."""
+    """Load the AudioSet weights of a safetensors file, or of TensorFlow's yamnet.h5, into a backbone of width and depth 1. Returns
+    the other tensors of a safetensors file: the classifier of AudioSet's 521 classes. Raises WeightsError."""
+    if not path.is_file():
+        raise WeightsError(
+            f"weights {path} do not exist; accepted for audio clips: TensorFlow's yamnet.h5 ({PLACE}), the same as .safetensors, "
+            "or a folder of transformers"
+        )
     try:
-        weights = {name: tensor.float() for name, tensor in load_file(path).items()}
+        weights = (
+            read_h5(path)
+            if path.suffix == ".h5"
+            else {name: tensor.float() for name, tensor in load_file(path).items()}
+        )
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: not readable as safetensors weights: {error}") from None
     own = {name: tensor for name, tensor in backbone.state_dict().items() if not name.endswith("num_batches_tracked")}
