@@ -247,6 +247,7 @@ def test_the_options_are_these():
     assert found.pop("runs") == ["--all", "--json", "--sort"]
     assert found == {
         "check": sorted([*data, "--force", "--out", "--strict", "--unlabelled", "--weights"]),
+        "board": ["--force", "--json", "--out", "--port", "--serve"],
         "group": sorted(
             ["--algorithm", "--architecture", "--file-column", "--force", "--groups", "--image-size", "--json", "--links",
              "--names", "--out", "--seed", "--text-column", "--weights"]

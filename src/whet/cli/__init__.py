@@ -15,6 +15,7 @@ import typer
 from whet import __version__
 from whet.cli import (
     augment,
+    board,
     check,
     compare,
     compress,
@@ -55,7 +56,7 @@ app = typer.Typer(
 _PANELS: dict[str, tuple[ModuleType, ...]] = {
     "Data": (check, group, label, augment),
     "Training": (improve, train, pretrain, study, tune, ensemble),
-    "Results": (runs, evaluate, compare, predict, explain, report),
+    "Results": (runs, board, evaluate, compare, predict, explain, report),
     "Deployment": (export, compress, serve),
     "Reference": (methods, weights),
 }

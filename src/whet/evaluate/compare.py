@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -64,10 +65,11 @@ class Group:
     @property
     def right_SN(self) -> np.ndarray:
         """Where the metric is the share of correct predictions, bool: whether the run with seed s predicted sample n correctly."""
-        return self._parts_SN > 0
+        return self.parts_SN > 0
 
-    @property
-    def _parts_SN(self) -> np.ndarray:
+    @functools.cached_property
+    def parts_SN(self) -> np.ndarray:
+        """`Metric.parts` of every run."""
         chosen = self.evidence[0].task.metric(self.metric)
         return np.stack([chosen.parts(one) for one in self.evidence])
 
@@ -78,7 +80,7 @@ class Group:
         chosen = self.evidence[0].task.metric(self.metric)
         if chosen.is_right:
             return accuracy_interval(self.right_SN)
-        found = crossed_interval(self._parts_SN)
+        found = crossed_interval(self.parts_SN)
         return (max(0.0, found.low), min(1.0, found.high)) if chosen.is_share else (found.low, found.high)
 
     @property
@@ -132,11 +134,8 @@ def compare_groups(reference: Group, others: list[Group]) -> list[Comparison]:
 def paired(reference: Group, group: Group) -> Difference:
     """Compare one group with the reference, over their common seeds; two single runs may differ in their seeds."""
     rows_a, rows_b = _pairs(reference, group)
-    return difference(
-        reference.evidence[0].task.metric(reference.metric),
-        [reference.evidence[row] for row in rows_a],
-        [group.evidence[row] for row in rows_b],
-    )
+    metric = reference.evidence[0].task.metric(reference.metric)
+    return between(metric, reference.parts_SN[rows_a], group.parts_SN[rows_b], len(reference.evidence[0]))
 
 
 def _pairs(reference: Group, group: Group) -> tuple[list[int], list[int]]:

@@ -1,0 +1,1 @@
+"""`whet board`: one page over all runs and studies of a folder, as a file or served live."""
