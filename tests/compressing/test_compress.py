@@ -67,12 +67,18 @@ def test_what_is_tried():
     ],
 )
 def test_only_what_applies_to_the_task_is_tried(task, expected):
-    found = list(plans(Recipe(task=task, methods=parse_methods(["adamw"])), "RUN", None, ("net",), None))
+    found = list(plans(Recipe(task=task, methods=parse_methods(["adamw"])), "RUN", None, ("some/net",), None))
     assert [one.name for one in found] == [*expected, "student-net"]
     assert ("distill" in found[-1].recipe) == task.endswith("classification")
     if task == "text-classification":
         with pytest.raises(RecipeError, match="prune_structured"):
             list(plans(Recipe(task=task, methods=parse_methods(["adamw"])), "RUN", (0.3,), (), None))
+
+
+def test_an_unknown_student_is_refused_before_anything_is_trained():
+    with pytest.raises(RecipeError, match="unknown architecture 'mobilenet_v9'"):
+        list(plans(Recipe(methods=parse_methods(["adamw"])), "RUN", (), ("mobilenet_v9@96",), None))
+
 
 
 def model(name: str, cost: float, milliseconds: float, size: int) -> engine.Model:

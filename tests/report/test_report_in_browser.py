@@ -22,12 +22,16 @@ def browser(finished_run, tmp_path_factory):
 
 def key(browser, name):
     for kind in ("keyDown", "keyUp"):
-        browser.send("Input.dispatchKeyEvent", type=kind, key=name, code=name, windowsVirtualKeyCode={"ArrowRight": 39}[name])
+        browser.send(
+            "Input.dispatchKeyEvent", type=kind, key=name, code=name, windowsVirtualKeyCode={"ArrowRight": 39}[name]
+        )
 
 
 def test_the_chooser_computes_as_we_do_and_obeys_the_keyboard(browser, finished_run):
     given = counts(read_evidence(RunFolder(finished_run), "test"), 1000)
-    browser.do("(document.querySelector('#chooser-slider').focus(), document.querySelector('#chooser-slider').value = 499)")
+    browser.do(
+        "(document.querySelector('#chooser-slider').focus(), document.querySelector('#chooser-slider').value = 499)"
+    )
     key(browser, "ArrowRight")
     assert browser.do("document.querySelector('#chooser-threshold').textContent") == "50.0 %"
     expected = at(given, 500)

@@ -11,7 +11,8 @@ from whet.core.method import Method
 from whet.core.recipe import Recipe, parse_method
 from whet.core.registry import registry
 from whet.core.spec import ModelSpec
-from whet.core.task import allowed
+from whet.core.task import allowed, problems
+from whet.models.build import check_architecture
 
 VIEWS = ("tta",)  # methods that predict a sample several times
 ENERGIES = (0.95,)
@@ -81,6 +82,7 @@ def _applies(name: str, recipe: Recipe) -> bool:
 def _student(text: str, base: Recipe, views: tuple[str, ...], *, taught: bool) -> Plan:
     """text: `ARCHITECTURE` or `ARCHITECTURE@PIXELS`."""
     architecture, size = _parts(text)
+    check_architecture(architecture, problems()[base.task])
     recipe = base.replace(model=ModelSpec(architecture=architecture))
     if size is not None:
         recipe = recipe.setting(image_size=size, eval_size="auto")
