@@ -30,6 +30,8 @@ class Connection:
     async def ask(self, request: bytes) -> Answer:
         """Raises ConnectionError or asyncio.IncompleteReadError where the connection ends within an answer."""
         began = time.perf_counter()
+        if self._streams is not None and self._streams[0].at_eof():  # the server closed it, idle
+            self.close()
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams
