@@ -54,7 +54,9 @@ def test_of_many_requests_at_once_each_is_answered_as_offline(folder, port):
     for k, (status, body) in enumerate(found["answers"]):
         wanted = offline[k % len(offline)]
         assert status == 200 and body["predicted"] == wanted["predicted"]
-        assert body["probabilities"] == pytest.approx(wanted["probabilities"], abs=1e-6)
+        assert body["probabilities"] == pytest.approx(
+            wanted["probabilities"], abs=1e-5
+        )  # single precision, in batches or alone
 
 
 def test_overload_is_refused_and_passes(port):
