@@ -272,6 +272,7 @@ async def slow(port: int, connections: int, seconds: float) -> dict[str, Any]:
             assert answer.status == 200, answer
             health.append(answer.seconds)
             await asyncio.sleep(0.1)
+        one.close()
 
     done = asyncio.Event()
     probing = asyncio.create_task(probe())

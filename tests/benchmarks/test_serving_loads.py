@@ -22,7 +22,7 @@ from whet.bundle import Bundle
 from whet.serving.app import Service
 from whet.serving.server import run
 from whet.serving.settings import Settings
-settings = Settings(port=int(sys.argv[2]), queue=16, batch=4, header_seconds=1.0, body_seconds=2.0)
+settings = Settings(port=int(sys.argv[2]), queue=16, batch=4, header_seconds=5.0, body_seconds=3.0)
 run(Service(Bundle.read(sys.argv[1], threads=1), settings), lambda: print("listening", flush=True))
 """
 SAMPLES = [image_bytes((k, 255 - k, 3 * k % 256), ("PNG", "JPEG")[k % 2], (320, 240)) for k in range(0, 256, 4)]
@@ -67,7 +67,7 @@ def test_overload_is_refused_and_passes(port):
 
 
 def test_connections_that_trickle_are_closed(port):
-    """Headers have 1 s, a body has 2 s; /health is answered meanwhile (`slow` asserts it)."""
+    """Headers have 5 s, a body has 3 s; /health is answered meanwhile (`slow` asserts it)."""
     found = asyncio.run(load.slow(port, 40, 30.0))
     assert max(found["closed_after"]) < 30.0
     assert found["health"]
