@@ -40,7 +40,7 @@ import serving_load as load
 from whet.bundle import Bundle
 
 CLIENTS = 16
-PEERS = {"litserve": 0, "fastapi": 6}  # niceness: 16 runnable threads get about the share of the few of other servers
+PEERS = ("litserve", "fastapi")
 PARTS = ("speed", "answers", "memory", "overload", "slow")
 SERVER = """
 import sys
@@ -138,10 +138,7 @@ class Subject:
     def peer(self, name: str, python: Path) -> Server:
         program = Path(__file__).with_name("serving_peers.py")
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-        nice = ["nice", "-n", str(PEERS[name])]
-        return Server(
-            [*nice, str(python), str(program), name, str(self.folder), "{port}", str(self.threads)], environment
-        )
+        return Server([str(python), str(program), name, str(self.folder), "{port}", str(self.threads)], environment)
 
     def compared(self, answers: list[tuple[int, Any]]) -> dict[str, Any]:
         """Of answers to the requests in turn: how many are those of the bundle offline, one sample at a time."""
