@@ -42,7 +42,9 @@ class Tracker(ABC):
         try:
             self.module = importlib.import_module(self.package)
         except ImportError:
-            raise RunError(f"--track {self.name} requires the extra '{self.extra}': pip install 'whet[{self.extra}]'") from None
+            raise RunError(
+                f"--track {self.name} requires the extra '{self.extra}': pip install 'whet[{self.extra}]'"
+            ) from None
 
     @abstractmethod
     def start(self, run: RunInfo) -> None: ...
@@ -51,7 +53,7 @@ class Tracker(ABC):
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """values: such as {"step/loss": 0.7} or {"validation/accuracy": 0.9}."""
 
-    def artifacts(self, paths: Sequence[Path]) -> None:
+    def artifacts(self, paths: Sequence[Path]) -> None:  # noqa: B027 - not every tracker keeps files
         """Files of the finished run: its report, metrics and recipe."""
 
     @abstractmethod
@@ -118,7 +120,7 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in settings.items():
         name = f"{prefix}{key}"
-        inner = dict(enumerate(value)) if isinstance(value, list | tuple) else value
+        inner = {str(n): one for n, one in enumerate(value)} if isinstance(value, list | tuple) else value
         found |= flat(inner, f"{name}.") if isinstance(inner, Mapping) and inner else {name: value}
     return found
 

@@ -21,7 +21,9 @@ class _LikeWandb(Tracker):
 
     def start(self, run: RunInfo) -> None:
         self._step = 0
-        self._run = self.module.init(project=self.project, name=run.name, config=dict(run.settings), **self.options(run))
+        self._run = self.module.init(
+            project=self.project, name=run.name, config=dict(run.settings), **self.options(run)
+        )
 
     @property
     def project(self) -> str:
