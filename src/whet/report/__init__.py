@@ -1,4 +1,4 @@
-"""Build one self-contained HTML report from a run folder: no network access, readable on a phone, in the dark and on paper, and without its script."""
+"""Build one self-contained HTML report from a run folder: no network access; readable on a phone, on paper and without scripts."""
 
 from __future__ import annotations
 
