@@ -24,7 +24,7 @@ from whet.core.output import claim_file, write_whole
 from whet.core.task import metrics_of_all_tasks
 from whet.report import text
 from whet.report.build import rendered
-from whet.run_index import Entry, Gain, Score, list_runs
+from whet.run_index import KINDS, STATES, Entry, Gain, Score, list_runs
 
 _TRAINED = ("training", "ensemble")  # kinds that are compared
 
@@ -65,9 +65,9 @@ class Board:
         return {
             "id": name,
             "kind": one.kind,
-            "kind_shown": _kinds()[one.kind],
+            "kind_shown": translated(KINDS[one.kind]),
             "state": one.state,
-            "state_shown": _states()[one.state],
+            "state_shown": translated(STATES[one.state]),
             "started": one.started.isoformat(timespec="minutes"),
             "seconds": one.seconds,
             "time": text.seconds(one.seconds) if one.seconds is not None else "",
@@ -161,23 +161,6 @@ def _gain(gain: Gain | None) -> dict[str, Any] | None:
         "verdict": gain.verdict,
         "verdict_shown": translated(gain.verdict),
     }
-
-
-def _kinds() -> dict[str, str]:
-    return {
-        "training": tr("run"),
-        "pretraining": tr("pre-training"),
-        "ensemble": tr("ensemble"),
-        "study": tr("study"),
-        "tuning": tr("tuning"),
-        "improvement": tr("improvement"),
-        "architectures": tr("architectures"),
-        "compression": tr("compression"),
-    }
-
-
-def _states() -> dict[str, str]:
-    return {"finished": tr("finished"), "running": tr("running"), "stopped": tr("stopped"), "failed": tr("failed")}
 
 
 def _words() -> dict[str, Any]:

@@ -10,22 +10,14 @@ import typer
 from whet.cli import complete
 from whet.cli.options import Json
 from whet.core.errors import RecipeError, unknown
-from whet.core.language import english, tr, translated
+from whet.core.language import tr, translated
 
 if TYPE_CHECKING:
     from whet.run_index import Entry, Gain, Score
 
 NAME = "runs"
 _SORTS = ("newest", "score")
-_KINDS = {
-    "training": english("training"), "pretraining": english("pre-training"), "ensemble": english("ensemble"),
-    "study": english("study"), "tuning": english("tuning"), "improvement": english("improvement"),
-    "architectures": english("architectures"), "compression": english("compression"),
-}  # fmt: skip
-_STATES = {
-    "finished": (english("finished"), ""), "running": (english("running"), "blue"), "stopped": (english("stopped"), "yellow"),
-    "failed": (english("failed"), "red"),
-}  # fmt: skip
+_COLOURS = {"running": "blue", "stopped": "yellow", "failed": "red"}
 
 
 def command(
@@ -77,6 +69,7 @@ def _show(entries: list[Entry]) -> None:
 
     from whet.cli.screen import print_table, results, table
     from whet.report.text import seconds
+    from whet.run_index import KINDS, STATES
 
     screen = results()
     gains = any(entry.gain is not None for entry in entries)
@@ -85,12 +78,11 @@ def _show(entries: list[Entry]) -> None:
         tr("time"), tr("begun"),
     )  # fmt: skip
     for entry in entries:
-        state, colour = _STATES[entry.state]
         gain = [_gain(entry.gain) if entry.gain is not None else ""] if gains else []
         rows.add_row(
             str(entry.path),
-            translated(_KINDS[entry.kind]),
-            Text(translated(state), colour),
+            translated(KINDS[entry.kind]),
+            Text(translated(STATES[entry.state]), _COLOURS.get(entry.state, "")),
             _score(entry.score) if entry.score is not None else "",
             *gain,
             Path(entry.data).name,
