@@ -15,6 +15,7 @@ from typing import Any, Literal
 import yaml
 
 from whet.core.errors import RunError
+from whet.core.language import Sentence, english
 from whet.core.output import MARKER, kind_of
 from whet.core.run_folder import RunFolder
 from whet.core.task import metrics_of_all_tasks, task_named
@@ -23,6 +24,16 @@ Kind = Literal[
     "training", "pretraining", "ensemble", "study", "tuning", "improvement", "architectures", "compression"
 ]  # fmt: skip
 State = Literal["finished", "running", "stopped", "failed"]
+
+# Their names, for people.
+KINDS: dict[Kind, Sentence] = {
+    "training": english("training"), "pretraining": english("pre-training"), "ensemble": english("ensemble"),
+    "study": english("study"), "tuning": english("tuning"), "improvement": english("improvement"),
+    "architectures": english("architectures"), "compression": english("compression"),
+}  # fmt: skip
+STATES: dict[State, Sentence] = {
+    "finished": english("finished"), "running": english("running"), "stopped": english("stopped"), "failed": english("failed"),
+}  # fmt: skip
 
 # Marker -> (kind, the file that is written when the work is finished).
 _COLLECTIONS: dict[str, tuple[Kind, str]] = {

@@ -94,6 +94,29 @@ def test_differences_are_those_of_whet_compare(page: str, runs: Path) -> None:
     assert seeds == 1 and verdict == "not assessed"
 
 
+def test_pairs_are_compared_again_only_when_a_run_has_finished(
+    finished_run: Path, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from whet.board import page as module
+
+    calls = []
+    monkeypatch.setattr(module, "compared", lambda paths: calls.append(len(paths)) or [])
+    for name in ("plain-s0", "strong-s0"):
+        shutil.copytree(runs / name, tmp_path / "runs" / name)
+
+    def look() -> None:
+        read_board(tmp_path / "runs").data(lambda name, _: name, live=True)
+
+    look()
+    with (tmp_path / "runs" / "plain-s0" / "log.jsonl").open("a") as handle:
+        handle.write('{"event": "note", "text": "x"}\n')
+    look()
+    assert calls == [2]
+    shutil.copytree(runs / "plain-s1", tmp_path / "runs" / "plain-s1")
+    look()
+    assert calls == [2, 3]
+
+
 def test_of_too_many_recipes_the_best_are_compared(runs: Path) -> None:
     paths = [one.path for one in read_board(runs).entries]
     (found,) = compared(paths, most=1)
@@ -112,6 +135,24 @@ def test_runs_whose_labels_differ_are_not_compared(runs: Path, tmp_path: Path) -
     found = evidence(np.full((SAMPLES, 3), 1 / 3), np.arange(1, SAMPLES + 1) % 3, ("glass", "metal", "paper"))
     write_evidence(RunFolder(changed), {"test": found, "val": found})
     assert compared([changed, runs / "plain-s0"]) == []
+
+
+def test_a_run_with_broken_files_is_left_out(runs: Path, tmp_path: Path) -> None:
+    broken = make_run(runs / "strong-s0", tmp_path / "broken", 0.5, 0, "broken")
+    (broken / "evidence.npz").write_bytes(b"PK not a zip file")
+    assert compared([broken, runs / "plain-s0"]) == []
+    (broken / "metrics.json").write_text("{")
+    assert compared([broken, runs / "plain-s0"]) == []
+
+
+def test_a_loss_that_was_not_finite_has_no_point(finished_run: Path, tmp_path: Path) -> None:
+    lines = (finished_run / "log.jsonl").read_text().splitlines()
+    step = json.loads(next(line for line in lines if '"event": "step"' in line))
+    check = json.loads(next(line for line in lines if '"event": "validation"' in line))
+    lines += [json.dumps(step | {"loss": None}), json.dumps(check | {"accuracy": None})]
+    (tmp_path / "log.jsonl").write_text("\n".join(lines) + "\n")
+    assert curves_of(tmp_path)["loss"] == curves_of(finished_run)["loss"]
+    assert curves_of(tmp_path)["checks"] == curves_of(finished_run)["checks"]
 
 
 def test_curves_are_short_and_end_where_the_training_ended(finished_run: Path) -> None:

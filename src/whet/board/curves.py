@@ -28,7 +28,8 @@ def curves_of(folder: Path) -> dict[str, Any] | None:
 @functools.lru_cache(maxsize=2000)
 def _read(folder: Path, _modified: int, _size: int) -> dict[str, Any] | None:
     records = RunFolder(folder).log_records()
-    steps = [one for one in records if one["event"] == "step"]
+    # A loss that was not finite is recorded as null.
+    steps = [one for one in records if one["event"] == "step" and one["loss"] is not None]
     checks = [one for one in records if one["event"] == "validation"]
     if not steps:
         return None
@@ -42,7 +43,11 @@ def _read(folder: Path, _modified: int, _size: int) -> dict[str, Any] | None:
             if (part := [steps[number] for number in numbers])
         ],
         "metric": metric,
-        "checks": [(_short(one["step"] / per_epoch), _short(one[metric])) for one in checks if metric in one],
+        "checks": [
+            (_short(one["step"] / per_epoch), _short(one[metric]))
+            for one in checks
+            if metric in one and one[metric] is not None
+        ],
     }
 
 

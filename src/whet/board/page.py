@@ -17,14 +17,14 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from whet.board.curves import curves_of
-from whet.board.pairs import MOST_PAIRS, compared, to_dict
+from whet.board.pairs import MOST_PAIRS, Samples, compared, to_dict
 from whet.core import strict_json
 from whet.core.language import language, tr, translated
 from whet.core.output import claim_file, write_whole
 from whet.core.task import metrics_of_all_tasks
 from whet.report import text
 from whet.report.build import rendered
-from whet.run_index import Entry, Gain, Score, list_runs
+from whet.run_index import KINDS, STATES, Entry, Gain, Score, list_runs
 
 _TRAINED = ("training", "ensemble")  # kinds that are compared
 
@@ -52,7 +52,7 @@ class Board:
         return {
             "live": live,
             "entries": [self._entry(one, link) for one in self.entries],
-            "samples": [to_dict(found, names) for found in compared(runs)],
+            "samples": [to_dict(found, names) for found in _compared(_as_they_are(runs))],
             "metrics": {
                 name: {"title": translated(one.title), "share": one.is_share, "smaller": one.smaller_is_better}
                 for name, one in metrics_of_all_tasks().items()
@@ -65,9 +65,9 @@ class Board:
         return {
             "id": name,
             "kind": one.kind,
-            "kind_shown": _kinds()[one.kind],
+            "kind_shown": translated(KINDS[one.kind]),
             "state": one.state,
-            "state_shown": _states()[one.state],
+            "state_shown": translated(STATES[one.state]),
             "started": one.started.isoformat(timespec="minutes"),
             "seconds": one.seconds,
             "time": text.seconds(one.seconds) if one.seconds is not None else "",
@@ -86,6 +86,18 @@ class Board:
             "report": link(name, one.report) if one.report is not None else None,
             "curves": curves_of(one.path) if one.kind in (*_TRAINED, "pretraining") else None,
         }
+
+
+def _as_they_are(runs: Sequence[Path]) -> tuple[tuple[Path, int], ...]:
+    """Each run with the time of its result."""
+    found = ((path, path / "metrics.json") for path in runs)
+    return tuple((path, metrics.stat().st_mtime_ns) for path, metrics in found if metrics.is_file())
+
+
+@functools.lru_cache(maxsize=1)
+def _compared(runs: tuple[tuple[Path, int], ...]) -> list[Samples]:
+    """A live page is made anew at every step of a training, which changes no comparison."""
+    return compared([path for path, _ in runs])
 
 
 def read_board(folder: str | Path) -> Board:
@@ -161,23 +173,6 @@ def _gain(gain: Gain | None) -> dict[str, Any] | None:
         "verdict": gain.verdict,
         "verdict_shown": translated(gain.verdict),
     }
-
-
-def _kinds() -> dict[str, str]:
-    return {
-        "training": tr("run"),
-        "pretraining": tr("pre-training"),
-        "ensemble": tr("ensemble"),
-        "study": tr("study"),
-        "tuning": tr("tuning"),
-        "improvement": tr("improvement"),
-        "architectures": tr("architectures"),
-        "compression": tr("compression"),
-    }
-
-
-def _states() -> dict[str, str]:
-    return {"finished": tr("finished"), "running": tr("running"), "stopped": tr("stopped"), "failed": tr("failed")}
 
 
 def _words() -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,31 +34,29 @@ def compared(runs: Sequence[Path], most: int = MOST_PAIRS) -> list[Samples]:
     """runs: folders of finished runs, the newest first. Of one recipe with one seed, only the newest run is compared. If there are
     more than `most` pairs, only the best recipes of each set of samples are compared."""
     sets: dict[str, list[RunFolder]] = {}
-    seen: set[tuple[str, str, int]] = set()
+    seen: set[tuple[str, str, int]] = set()  # samples, recipe, seed
     for path in runs:
         run = RunFolder(path)
-        key = _samples_of(run)
-        if key is None:
-            continue
-        metrics = run.read_json(run.metrics)
-        once = (key, metrics["requested_hash"], metrics["seed"])
-        if once not in seen:
-            seen.add(once)
-            sets.setdefault(key, []).append(run)
+        key = _evaluated(run)
+        if key is not None and key not in seen:
+            seen.add(key)
+            sets.setdefault(key[0], []).append(run)
     several = [folders for folders in sets.values() if len(folders) > 1]
     return [found for folders in several if (found := _compared(folders, most // len(several))) is not None]
 
 
-def _samples_of(run: RunFolder) -> str | None:
-    """A hash of the task, the classes and the samples that a run is evaluated on; None if there is no evidence."""
+def _evaluated(run: RunFolder) -> tuple[str, str, int] | None:
+    """(a hash of the task, the classes and the samples that a run is evaluated on, its recipe, its seed); None if its files are not
+    complete."""
     try:
-        part = "test" if "test" in run.read_json(run.metrics) else "val"
+        metrics = run.read_json(run.metrics)
+        part = "test" if "test" in metrics else "val"
         with np.load(run.evidence) as arrays:
             ids = sorted(arrays[f"{part}/ids"].tolist())
             words = [str(arrays["task"]), part, *sorted(arrays["classes"].tolist()), "", *ids]
-    except (OSError, KeyError, ValueError, RunError):
+        return hashlib.sha256("\0".join(words).encode()).hexdigest()[:16], metrics["requested_hash"], metrics["seed"]
+    except (OSError, KeyError, ValueError, RunError, zipfile.BadZipFile):
         return None
-    return hashlib.sha256("\0".join(words).encode()).hexdigest()[:16]
 
 
 def _compared(folders: list[RunFolder], most: int) -> Samples | None:

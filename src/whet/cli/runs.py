@@ -10,7 +10,7 @@ import typer
 from whet.cli import complete
 from whet.cli.options import Json
 from whet.core.errors import RecipeError, unknown
-from whet.core.language import english, tr, translated
+from whet.core.language import tr, translated
 
 if TYPE_CHECKING:
     from whet.run_index import Entry, Gain, Score
@@ -18,15 +18,7 @@ if TYPE_CHECKING:
 NAME = "runs"
 _SORTS = ("newest", "score")
 _ENOUGH = 150  # columns of a terminal for the whole table
-_KINDS = {
-    "training": english("training"), "pretraining": english("pre-training"), "ensemble": english("ensemble"),
-    "study": english("study"), "tuning": english("tuning"), "improvement": english("improvement"),
-    "architectures": english("architectures"), "compression": english("compression"),
-}  # fmt: skip
-_STATES = {
-    "finished": (english("finished"), ""), "running": (english("running"), "blue"), "stopped": (english("stopped"), "yellow"),
-    "failed": (english("failed"), "red"),
-}  # fmt: skip
+_COLOURS = {"running": "blue", "stopped": "yellow", "failed": "red"}
 
 
 def command(
@@ -78,6 +70,7 @@ def _show(entries: list[Entry]) -> None:
 
     from whet.cli.screen import one_line, print_table, results, table
     from whet.report.text import seconds
+    from whet.run_index import KINDS, STATES
 
     screen = results()
     whole = not screen.is_terminal or screen.width >= _ENOUGH
@@ -88,12 +81,11 @@ def _show(entries: list[Entry]) -> None:
         *([tr("recipe"), tr("begun")] if whole else []),
     )  # fmt: skip
     for entry in entries:
-        state, colour = _STATES[entry.state]
         gain = [_gain(entry.gain) if entry.gain is not None else ""] if gains else []
         rows.add_row(
             str(entry.path),
-            translated(_KINDS[entry.kind]),
-            Text(translated(state), colour),
+            translated(KINDS[entry.kind]),
+            Text(translated(STATES[entry.state]), _COLOURS.get(entry.state, "")),
             _score(entry.score, counted=whole) if entry.score is not None else "",
             *gain,
             Path(entry.data).name,
