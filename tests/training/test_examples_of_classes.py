@@ -41,3 +41,8 @@ def test_several_labels():
     evidence = Predictions(MULTI_LABEL, ("a", "b"), np.array(["0", "1"]), labels, np.array([[0.3, 0.1], [0.8, 0.2]]))
     assert np.allclose(MULTI_LABEL.margins(evidence), [[-0.4, -0.8], [0.6, -0.6]])
     assert chosen_rows(MULTI_LABEL.margins(evidence)[:, 0], labels[:, 0], 2)["wrong"] == [1, 0]  # the surest first
+
+
+def test_a_sure_model_is_unsure_of_nothing():
+    margin_N = np.array([0.99, -0.98, -0.97])
+    assert chosen_rows(margin_N, margin_N > 0, 2) == {"right": [0], "wrong": [], "unsure": []}

@@ -18,6 +18,7 @@ from whet.training.sample_files import write_row
 SAMPLES = 90  # of all classes together, at most, as long as each class has one of each kind
 _MOST_CLASSES, _MOST_EACH = 30, 3
 _PIXELS, _SECONDS = 160, 3.0
+_SURE = 0.9  # with a larger margin a model is not unsure, even if it is surer of all other samples
 
 
 def write_examples(part: Table, split: str, folder: RunFolder) -> None:
@@ -66,5 +67,6 @@ def chosen_rows(margin_N: np.ndarray, member_N: np.ndarray, each: int) -> dict[s
     predicted_N = margin_N > 0
     wrong = sure[predicted_N[sure] != member_N[sure]][:each].tolist()
     right = sure[predicted_N[sure] & member_N[sure]][:each].tolist()
-    unsure = [row for row in sure[::-1].tolist() if row not in wrong and row not in right][:each]
+    near = sure[np.abs(margin_N[sure]) < _SURE][::-1].tolist()
+    unsure = [row for row in near if row not in wrong and row not in right][:each]
     return {"right": right, "wrong": wrong, "unsure": unsure}
