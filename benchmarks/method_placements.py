@@ -83,7 +83,14 @@ UNLABELLED_NEEDED = (
     "supervised_guard",
 )  # fmt: skip
 # measured by `whet compress`: what they cost in accuracy and gain in time and size
-COMPRESSING = ("low_rank", "prune_magnitude", "prune_structured", "quantize_dynamic", "quantize_static")
+COMPRESSING = (
+    "low_rank",
+    "prune_magnitude",
+    "prune_structured",
+    "quantize_aware",
+    "quantize_dynamic",
+    "quantize_static",
+)
 _TAUGHT = ("decoupled_distill", "distill", "feature_distill", "relational_distill")
 
 BIT_EQUAL = "every prediction is the same to the last bit"

@@ -6,6 +6,8 @@ import asyncio
 import itertools
 import json
 import multiprocessing
+import random
+import statistics
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -72,33 +74,56 @@ def _run(sending: Any, load: Callable[..., Any], given: tuple[Any, ...]) -> None
 
 # --- loads ------------------------------------------------------------------------------------------------------------
 async def steady(
-    port: int, requests: list[bytes], clients: int, *, seconds: float = 0, count: int = 0
+    port: int,
+    requests: list[bytes],
+    clients: int,
+    seconds: float,
+    count: int = 0,
+    warm_up: float = 0,
+    server: tuple[int, ...] = (),
 ) -> dict[str, Any]:
-    """Clients which each ask again as soon as they are answered, for some seconds or until there are `count` answers: the statuses,
-    the seconds of every answer with 200, and the processor time of the clients."""
-    began, used = time.perf_counter(), time.process_time()
-    end = began + (seconds or float("inf"))
-    found: list[float] = []
+    """Clients which each ask again as soon as they are answered, for some seconds or, where these are 0, `count` times together.
+
+    times: the seconds of every answer with 200 to a request after the warm-up. processor_times: the processor time of the processes
+    of the server and of the clients in the same interval, which is what the clock would show on a core without other processes,
+    provided that the server is never idle."""
+    own = time.clock_gettime  # of each process its clock, as clock_getcpuclockid(3) finds it
+    clocks = [(~process << 3) | 2 for process in server]
+
+    def used() -> float:
+        return time.process_time() + sum(map(own, clocks))
+
+    began = time.perf_counter()
+    start = began + warm_up
+    end = start + (seconds or float("inf"))
+    times, processor_times = list[float](), list[float]()
     statuses: dict[int, int] = {}
+    at_start: list[float] = []
     turn = itertools.count()
 
     async def client(first: int) -> None:
         one = Connection(port)
         for request in itertools.islice(itertools.cycle(requests), first % len(requests), None):
-            if time.perf_counter() > end or (count and next(turn) >= count):
+            if (now := time.perf_counter()) > end or (count and next(turn) >= count):
                 break
+            before = used()
+            if now >= start and not at_start:
+                at_start.extend((now, before, time.process_time()))
             answer = await one.ask(request)
             statuses[answer.status] = statuses.get(answer.status, 0) + 1
-            if answer.status == 200:
-                found.append(answer.seconds)
+            if answer.status == 200 and now >= start:
+                times.append(answer.seconds)
+                processor_times.append(used() - before)
         one.close()
 
     await asyncio.gather(*(client(k * max(1, len(requests) // clients)) for k in range(clients)))
     return {
-        "times": found,
+        "times": times,
+        "processor_times": processor_times,
         "statuses": statuses,
-        "seconds": time.perf_counter() - began,
-        "processor": time.process_time() - used,
+        "seconds": time.perf_counter() - at_start[0],
+        "processor_seconds": used() - at_start[1],
+        "client_processor_seconds": time.process_time() - at_start[2],
     }
 
 
@@ -148,11 +173,30 @@ async def open_loop(port: int, requests: list[bytes], rate: float, seconds: floa
     }
 
 
+async def overload(port: int, requests: list[bytes], clients: int, seconds: float) -> dict[str, Any]:
+    """The usual load, ten times as many requests a second as were answered, and the usual load again, by half seconds, until one is
+    as usual: every answer has status 200, and the median is at most 1.5 times as long."""
+    usual = await steady(port, requests, clients, seconds)
+    median, rate = statistics.median(usual["times"]), len(usual["times"]) / usual["seconds"]
+    found = await open_loop(port, requests, 10 * rate, 2 * seconds)
+    times, after, later = found.pop("times"), time.perf_counter(), []
+    while (
+        not later
+        or later[-1]["statuses"] != {200: len(later[-1]["times"])}
+        or (statistics.median(later[-1]["times"]) > 1.5 * median and len(later) < 40)
+    ):
+        later.append(await steady(port, requests, clients, 0.5))
+    return {
+        "usual": {"per_second": rate, "p50_ms": 1e3 * median},
+        "overload": found | {"answered_per_second": len(times) / 2 / seconds},
+        "as_usual_after_s": found["seconds_until_all_are_answered"] + time.perf_counter() - after,
+        "then": {"half_seconds": len(later), "p50_ms": 1e3 * statistics.median(later[-1]["times"])},
+    }
+
+
 async def together(port: int, requests: list[bytes], count: int, patience: float) -> dict[str, Any]:
     """`count` requests on as many connections, all open before the first is sent. A refused one is sent again after a random pause,
     each time longer, up to `patience` seconds. The answers in the order of the requests, and how many refusals there were."""
-    import random
-
     pauses, refused, lost = random.Random(0), 0, 0
     connections = [Connection(port) for _ in range(count)]
     gate = asyncio.Semaphore(256)  # connections that are being opened
@@ -196,8 +240,8 @@ async def together(port: int, requests: list[bytes], count: int, patience: float
 
 
 async def slow(port: int, connections: int, seconds: float) -> dict[str, Any]:
-    """Connections that each send one byte a second, of their headers or of a body, with /health ten times a second: after how
-    many seconds each was closed, and the seconds of the answers."""
+    """Connections that send a byte of their headers, or of a body, every second, and meanwhile /health ten times a second: the
+    seconds until each was closed, and those of the answers."""
     heads = itertools.cycle(
         (b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: ", posted(b"x" * 1000, "image/jpeg")[:-1000])
     )

@@ -1,12 +1,13 @@
 """The servers that `benchmarks/serving.py --peers` compares with `whet serve`: LitServe, and a stock FastAPI application.
 
-They run in an environment of their own, without whet: the bundle brings its decoding, preprocessing and decision in predict.py.
-The body of a request is the file itself, for LitServe too, where that is less work than its usual form.
+They run in an environment of their own, without whet. Decoding, preprocessing and decision are those of predict.py, as in every
+bundle. The body of a request is the file itself, for LitServe too, where that is less work than its usual form.
 
     PYTHON benchmarks/serving_peers.py {litserve,fastapi} BUNDLE PORT THREADS
 """
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import litserve
@@ -18,7 +19,7 @@ Sample = Annotated[bytes, Body(media_type="image/jpeg")]
 
 
 def opened(folder: str, threads: int) -> Any:
-    sys.path.insert(0, folder)
+    sys.path.insert(0, str(Path(__file__).parents[1] / "src" / "whet" / "bundle"))
     from predict import Bundle
 
     return Bundle.read(folder, threads=threads)

@@ -182,7 +182,7 @@ def _runs_of(collection: Path) -> Iterator[Path]:
 
 # --- one entry ----------------------------------------------------------------------------------------------------------
 def _run(folder: RunFolder, parent: Path | None) -> Entry | None:
-    failure = _json(folder.path / "failure.json")
+    failure = _json(folder.failure)
     requested = _yaml(folder.requested)
     if not requested and not failure:
         return None

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tests.conftest import whet
+from tests.conftest import train_small, whet
 from tests.test_run_index import write_run
 
 from whet.core.output import claim
@@ -67,3 +67,23 @@ def test_a_real_run(finished_run):
     assert entry["score"]["value"] == metrics["test"]["accuracy"] and entry["kind"] == "training"
     assert [entry["score"]["low"], entry["score"]["high"]] == metrics["test"]["accuracy_interval"]
     assert entry["recipe"] == "image/from_scratch" and entry["network"] == "resnet9_slim" and entry["seed"] == 1
+
+
+def test_a_training_that_fails_and_one_that_goes_on(images, tmp_path, monkeypatch):
+    from whet.core.errors import NonFiniteError
+    from whet.training.session import Session
+
+    train = Session.train
+
+    def broken(*values):
+        raise NonFiniteError("step 3: the loss is nan")
+
+    monkeypatch.setattr(Session, "train", broken)
+    assert train_small(images, tmp_path / "runs" / "a", budget="1ep").returncode == 1
+    (entry,) = json.loads(whet("runs", tmp_path, "--json").stdout)
+    assert (entry["state"], entry["failure"]) == ("failed", "step 3: the loss is nan")
+    monkeypatch.setattr(Session, "train", train)
+    assert whet("train", "--resume", tmp_path / "runs" / "a").returncode == 0
+    (entry,) = json.loads(whet("runs", tmp_path, "--json").stdout)
+    assert (entry["state"], entry["failure"]) == ("finished", "")
+    assert not (tmp_path / "runs" / "a" / "failure.json").exists()

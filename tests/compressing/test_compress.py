@@ -34,8 +34,21 @@ def test_a_target_has_a_unit():
 def test_what_is_tried():
     recipe = Recipe(methods=parse_methods(["adamw", "tta", {"freeze": {"share": 0.5}}]))
     found = {one.name: one for one in plans(recipe, "RUN", (0.3,), ("resnet9", "some/net@96"), "3ep")}
-    assert list(found) == ["run", "one-view", "low-rank-0.95", "pruned-30", "student-resnet9", "student-net-96"]
+    assert list(found) == [
+        "run",
+        "one-view",
+        "low-rank-0.95",
+        "rounded",
+        "pruned-30",
+        "student-resnet9",
+        "student-net-96",
+    ]
     assert found["run"].leave_out == () and all(one.leave_out == ("tta",) for one in list(found.values())[1:])
+    rounded = found["rounded"].recipe
+    assert rounded.method("from_run").run == "RUN" and rounded.method("quantize_aware").share == 1
+    assert "rounded" not in [
+        one.name for one in plans(recipe, "RUN", (0.3,), (), None)
+    ]  # only with a budget of its own
     pruned, student = found["pruned-30"].recipe, found["student-net-96"].recipe
     assert pruned.method("prune_structured").run == "RUN" and pruned.method("distill").teacher == "RUN"
     assert "freeze" not in pruned and str(pruned.train.budget) == "3ep"
@@ -54,12 +67,18 @@ def test_what_is_tried():
     ],
 )
 def test_only_what_applies_to_the_task_is_tried(task, expected):
-    found = list(plans(Recipe(task=task, methods=parse_methods(["adamw"])), "RUN", None, ("net",), None))
+    found = list(plans(Recipe(task=task, methods=parse_methods(["adamw"])), "RUN", None, ("some/net",), None))
     assert [one.name for one in found] == [*expected, "student-net"]
     assert ("distill" in found[-1].recipe) == task.endswith("classification")
     if task == "text-classification":
         with pytest.raises(RecipeError, match="prune_structured"):
             list(plans(Recipe(task=task, methods=parse_methods(["adamw"])), "RUN", (0.3,), (), None))
+
+
+def test_an_unknown_student_is_refused_before_anything_is_trained():
+    with pytest.raises(RecipeError, match="unknown architecture 'mobilenet_v9'"):
+        list(plans(Recipe(methods=parse_methods(["adamw"])), "RUN", (), ("mobilenet_v9@96",), None))
+
 
 
 def model(name: str, cost: float, milliseconds: float, size: int) -> engine.Model:
@@ -97,7 +116,7 @@ def compressed(finished_run, tmp_path_factory):
 def test_the_best_model_within_the_target_becomes_a_bundle(compressed):
     out, told = compressed
     rows = {row["name"]: row for row in told["rows"]}
-    assert {"run", "run-int8", "student-lenet"} <= rows.keys()
+    assert {"run", "run-int8", "rounded-int8", "student-lenet"} <= rows.keys()
     assert rows["run"]["cost"] == 0
     assert rows["run-int8"]["bytes"] < 0.4 * rows["run"]["bytes"]
     able = [row for row in told["rows"] if row["bytes"] <= 0.9e6]

@@ -187,6 +187,7 @@ _MAY_WRITE = _MAY_DELETE | {
     # below a claimed folder, or into a work folder
     "core/run_folder.py",  # the lock
     "training/log.py", "training/checkpoint.py", "training/sample_files.py", "training/ensemble.py", "training/guard.py",
+    "training/feature_map.py",
     "models/build.py", "models/hub.py", "models/hub_access.py", "models/hub_text.py", "models/tokens.py",
     # elsewhere
     "core/process.py",  # /dev/null

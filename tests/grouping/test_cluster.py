@@ -10,10 +10,10 @@ from sklearn.metrics import adjusted_rand_score, silhouette_samples
 
 from whet.core.errors import RecipeError
 from whet.core.rng import Rng
+from whet.evaluate.reduce import reduced
 from whet.grouping import cluster
 from whet.grouping.choice import Candidate, candidates, chosen, silhouette
 from whet.grouping.cluster import clusters, hdbscan, nearest, partitions, require_algorithm
-from whet.grouping.reduce import reduced
 
 
 def blobs(counts, spread=0.3, dims=4, seed=0):

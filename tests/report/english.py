@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 
 _FEW = 4  # words that names, units and file names may have in a row
-_VOID = {"meta", "img", "br", "use", "path", "rect", "line", "circle", "stop", "link"}
+_VOID = {"meta", "img", "br", "input", "use", "path", "rect", "line", "circle", "stop", "link"}
 
 
 class _Visible(HTMLParser):
@@ -22,7 +22,7 @@ class _Visible(HTMLParser):
         given = dict(attrs)
         self.texts += [given[name] or "" for name in ("alt", "title", "aria-label") if name in given]
         if tag not in _VOID:
-            counts = tag not in ("style", "pre", "code") and given.get("lang") != "en"
+            counts = tag not in ("style", "script", "pre", "code") and given.get("lang") != "en"
             self._open.append(counts and (not self._open or self._open[-1]))
 
     def handle_endtag(self, tag: str) -> None:

@@ -1,3 +1,5 @@
+import base64
+import hashlib
 import re
 import shutil
 from html.parser import HTMLParser
@@ -7,7 +9,7 @@ import pytest
 from whet.core import strict_json
 from whet.core.errors import RunError
 from whet.core.run_folder import RunFolder
-from whet.report import build_report
+from whet.report import build, build_report
 from whet.report.text import percent, points, seconds
 
 pytestmark = pytest.mark.usefixtures("painted")
@@ -16,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("painted")
 class Page(HTMLParser):
     """Every tag with its attributes, and whether tags are closed in order."""
 
-    VOID = {"meta", "img", "br", "use", "path", "rect", "line", "circle", "stop", "link"}
+    VOID = {"meta", "img", "br", "input", "use", "path", "rect", "line", "circle", "stop", "link"}
 
     def __init__(self, text):
         super().__init__()
@@ -51,18 +53,28 @@ def test_it_is_well_formed(page):
     assert not page.open
 
 
-def test_it_loads_nothing_and_runs_nothing(page, finished_run):
+def scripts(text):
+    """The programs of a page, without its data."""
+    return re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+
+
+def test_it_loads_nothing_and_runs_its_own_script_alone(page, finished_run):
     tags = {tag for tag, _ in page.tags}
-    assert not tags & {"script", "link", "iframe", "object", "embed", "form", "base"}
+    (script,) = scripts((finished_run / "report.html").read_text())
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = next(attrs["content"] for tag, attrs in page.tags if attrs.get("http-equiv") == "Content-Security-Policy")
+    assert policy.endswith(f"script-src 'sha256-{digest}'")
+    assert not re.search(r"fetch|XMLHttpRequest|WebSocket|import\(|eval|innerHTML", script)
+    assert {attrs.get("type") for tag, attrs in page.tags if tag == "script"} == {None, "application/json"}
+    assert not tags & {"link", "iframe", "object", "embed", "form", "base"}
     for tag, attrs in page.tags:
         for name, value in attrs.items():
             assert not name.startswith("on"), (tag, name)
             if name in ("src", "href", "xlink:href"):
                 assert value.startswith(("data:image/jpeg;base64,", "#")), (tag, value[:60])
-    policy = next(attrs["content"] for tag, attrs in page.tags if attrs.get("http-equiv") == "Content-Security-Policy")
     assert policy.startswith("default-src 'none'")
     text = (finished_run / "report.html").read_text()
-    assert not re.search(r"url\((?!#)", text)
+    assert not re.search(r"url\((?!#|data:image/jpeg)", text)
     assert "http://" not in re.sub(r'"http://(www\.w3\.org|purl\.org|creativecommons)[^"]*"', "", text)
 
 
@@ -70,12 +82,13 @@ def test_every_part_is_there(page):
     text = " ".join(page.text)
     for heading in (
         "right on test samples", "Learning curves", "Results per class", "Confusion matrix", "Calibration",
-        "Most confident mistakes", "Inputs of the model", "The data", "The recipe", "Environment",
+        "Most confident mistakes", "Inputs of the model", "The data", "The recipe", "Environment", "Ranking by probability",
+        "Threshold of confidence", "Examples of each class", "Map of the samples", "Use it",
     ):  # fmt: skip
         assert heading in text, heading
     for name in ("glass", "metal", "paper", "random_resized_crop", "resnet9_slim"):
         assert name in text
-    assert sum(tag == "svg" for tag, _ in page.tags) == 2
+    assert sum(tag == "svg" and "aria-label" in attrs for tag, attrs in page.tags) == 5  # with the map and the chooser
 
 
 def test_the_figures_are_those_of_the_run(page, finished_run):
@@ -101,13 +114,15 @@ def test_what_a_person_named_is_shown_as_text_never_as_markup(finished_run, tmp_
         "data.json",
         "mistakes/mistakes.json",
         "samples/samples.json",
+        "examples/examples.json",
         "predictions.csv",
         "model/whet.json",
     ):
         path = tmp_path / "run" / name
         path.write_text(path.read_text().replace("glass", evil))
     text = build_report(RunFolder(tmp_path / "run")).read_text()
-    assert "<script" not in text
+    assert evil not in text
+    assert len(scripts(text)) == 1
     assert "&lt;script&gt;" in text
 
 
@@ -149,3 +164,30 @@ def test_shares_as_people_say_them():
     assert percent(None) == "–"
     assert points(-0.0131) == "−1.3"
     assert points(0.05) == "+5.0"
+
+
+def test_the_page_stays_below_its_limit(finished_run, tmp_path, monkeypatch):
+    """The examples of classes get what is left; with too little of it there is no empty section."""
+    shutil.copytree(finished_run, tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
+    whole = build_report(folder).stat().st_size
+    assert whole < build.LIMIT
+    monkeypatch.setattr(build, "LIMIT", whole - 20_000)
+    assert build_report(folder).stat().st_size < whole - 20_000
+    assert "not shown, to keep the page small" in folder.report.read_text()
+    monkeypatch.setattr(build, "LIMIT", 0)
+    build_report(folder)
+    assert "Examples of each class" not in folder.report.read_text()
+
+
+def test_a_run_of_an_earlier_version_has_no_empty_section(finished_run, tmp_path):
+    shutil.copytree(finished_run, tmp_path / "run", ignore=shutil.ignore_patterns("examples", "feature_map"))
+    text = build_report(RunFolder(tmp_path / "run")).read_text()
+    assert "Examples of each class" not in text
+    assert "Map of the samples" not in text
+
+
+def test_figures_take_the_colours_of_the_page(finished_run):
+    text = (finished_run / "report.html").read_text()
+    assert "stroke: var(--accent)" in text
+    assert not re.search(r"(stroke|fill): #005a48", text)

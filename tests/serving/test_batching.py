@@ -97,8 +97,9 @@ def test_every_request_gets_its_own_answer(bundles):
         assert answer.json()["probabilities"] == pytest.approx(wanted["probabilities"], abs=1e-6)
 
 
-@pytest.mark.parametrize(("fixed", "each", "best"), [(0.01, 0.0, 32), (0.0, 0.01, 1), (0.2, 0.0, 1)])
+@pytest.mark.parametrize(("fixed", "each", "best"), [(0.01, 0.0, 32), (0.0, 0.01, 1), (0.2, 0.0, 1), (0.0, 0.005, 4)])
 def test_the_batch_is_the_size_that_pays(bundles, monkeypatch, fixed, each, best):
-    """Where a batch costs as much as its samples alone, or too long, samples are computed one by one."""
+    """Where a batch costs as much as its samples alone, or takes too long, samples are computed one by one, unless they are so
+    short that the turns of the session count."""
     monkeypatch.setattr("whet.serving.batching._seconds", lambda bundle, samples: fixed + each * len(samples))
     assert best_batch(Bundle.read(bundles())) == best

@@ -222,6 +222,26 @@ def test_a_changed_row_keeps_the_focus(browser, opened, tmp_path):
         browser.until(f"rows[1].label === {json.dumps(label)}")
 
 
+def test_several_labels_are_corrected_one_by_one(browser, opened, tmp_path):
+    """Each by the space bar; the list stays open and the focus in it."""
+    opened("image", "each above 0.5")
+    browser.choose("#files", files(tmp_path, one=image_bytes((200, 30, 90))))
+    browser.until(DONE)
+    label = set(browser.do("rows[0].found.predicted"))
+    browser.do("document.querySelector('.labels summary').click()")
+    for k, name in enumerate(CLASSES[:2]):
+        label ^= {name}
+        browser.do(f"document.querySelectorAll('.labels input')[{k}].focus()")
+        browser.send(
+            "Input.dispatchKeyEvent", type="keyDown", key=" ", code="Space", text=" ", windowsVirtualKeyCode=32
+        )
+        browser.send("Input.dispatchKeyEvent", type="keyUp", key=" ", code="Space", windowsVirtualKeyCode=32)
+        browser.until(
+            f"rows[0].label && rows[0].label.join() === {json.dumps(','.join(c for c in CLASSES if c in label))}"
+        )
+        assert browser.do("document.querySelector('.labels').open && document.activeElement.value") == name
+
+
 def test_the_heat_is_shown_and_hidden(browser, opened, tmp_path):
     opened("image")
     browser.choose("#files", files(tmp_path, spots=spots()))

@@ -6,9 +6,8 @@ import sys
 import pytest
 from tests.studies import runs
 
-from whet.core.errors import RunError
+from whet.core.errors import Ended, RunError
 from whet.core.recipe import Recipe
-from whet.studies.executor import Ended
 from whet.training.log import Observer
 from whet.tuning.pruning import Pruning, TrialRun
 from whet.tuning.space import make_space

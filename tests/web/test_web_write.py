@@ -13,6 +13,7 @@ from tests.web.test_packages import ONE, unpacked
 
 from whet.bundle import Bundle
 from whet.core.errors import OutputError, PackageError
+from whet.core.language import in_language
 from whet.web.page import page
 from whet.web.write import write_page
 
@@ -117,3 +118,10 @@ def test_every_kind_of_prediction_has_a_page(bundles, packages, tmp_path, rule):
     bundle = Bundle.read(bundles("image", rule))
     text = write_page(bundle, tmp_path / "page.html", packages, single_file=True).read_text()
     assert {"bundle/bundle.json", "bundle/model.onnx", "golden/0.tensor"} <= set(contents(text)["files"])
+
+
+def test_the_readme_of_a_page_in_chinese(bundles, packages, tmp_path):
+    with in_language("zh"):
+        write_page(Bundle.read(bundles()), tmp_path / "page", packages)
+    text = (tmp_path / "page" / "README.md").read_text(encoding="utf-8")
+    assert "任何网页服务器" in text and "python -m http.server" in text and not re.search(r"\b(the|a|of)\b", text)

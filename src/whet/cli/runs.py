@@ -67,7 +67,7 @@ def command(
 def _show(entries: list[Entry]) -> None:
     from rich.text import Text
 
-    from whet.cli.screen import print_table, results, table
+    from whet.cli.screen import one_line, print_table, results, table
     from whet.report.text import seconds
     from whet.run_index import KINDS, STATES
 
@@ -94,7 +94,7 @@ def _show(entries: list[Entry]) -> None:
     print_table(screen, rows)
     for entry in entries:
         if entry.failure:
-            screen.print(Text.assemble((tr("failed"), "red"), f"  {entry.path}: {entry.failure}"))
+            screen.print(Text.assemble((tr("failed"), "red"), f"  {entry.path}: {one_line(screen, entry.failure)}"))
 
 
 def _score(score: Score) -> str:

@@ -11,7 +11,8 @@ from whet.core.method import Method
 from whet.core.recipe import Recipe, parse_method
 from whet.core.registry import registry
 from whet.core.spec import ModelSpec
-from whet.core.task import allowed
+from whet.core.task import allowed, problems
+from whet.models.build import check_architecture
 
 VIEWS = ("tta",)  # methods that predict a sample several times
 ENERGIES = (0.95,)
@@ -58,6 +59,10 @@ def plans(
             yield Plan(f"low-rank-{energy:g}", words, views, (thinner,))
     base = recipe.without(*(name for name in _LEFT_OUT if name in recipe))
     base = base.setting(budget=budget) if budget is not None else base
+    if budget is not None and _applies("quantize_aware", recipe) and _applies("from_run", recipe):
+        further = parse_method({"from_run": {"run": run}}), parse_method({"quantize_aware": {"share": 1}})
+        words = english("the run, trained further with the rounding of int8")
+        yield Plan("rounded", words, views, recipe=base.with_methods(*further))
     if taught := _applies("distill", recipe):
         base = base.with_methods(parse_method({"distill": {"teacher": run}}))
     if shares is None:
@@ -77,6 +82,7 @@ def _applies(name: str, recipe: Recipe) -> bool:
 def _student(text: str, base: Recipe, views: tuple[str, ...], *, taught: bool) -> Plan:
     """text: `ARCHITECTURE` or `ARCHITECTURE@PIXELS`."""
     architecture, size = _parts(text)
+    check_architecture(architecture, problems()[base.task])
     recipe = base.replace(model=ModelSpec(architecture=architecture))
     if size is not None:
         recipe = recipe.setting(image_size=size, eval_size="auto")

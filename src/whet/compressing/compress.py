@@ -26,7 +26,6 @@ from whet.core.task import allowed
 from whet.evaluate.evidence import joined, read_evidence
 from whet.exporting.compression import judged, quantizer_of
 from whet.exporting.export import write_bundle, write_draft
-from whet.exporting.samples import Samples
 from whet.exporting.source import Source
 from whet.exporting.trial import ROUNDS, Candidate, Measured, Trial, cost_of, milliseconds, opened
 from whet.run import Run
@@ -212,11 +211,8 @@ class _Search:
                     "parameters": {"before": _parameters(self.source), "after": _parameters(source)},
                 }
             )
-        bundle = write_bundle(source, place, self.watch, quantizers, entries, tolerance=float("inf"))
+        _, after = write_bundle(source, place, self.watch, quantizers, entries, tolerance=float("inf"))
         before = read_evidence(self.source.folder, source.judging)
-        [after] = Samples(bundle, source.part(source.judging)).evidence(
-            source.reference, lambda ready: bundle.run(ready)[0]
-        )
         cost, low, high = cost_of(self.metric, *joined([before, after], [self.source.folder.name, model.name]).evidence)
         return {
             "split": source.judging,

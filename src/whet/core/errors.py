@@ -36,6 +36,10 @@ class BusyError(RunError):
     """A run folder that another process is using."""
 
 
+class Ended(WhetError):
+    """A run that was ended early on purpose, by its observer. It has not failed."""
+
+
 class ParityError(WhetError):
     """An exported model that does not predict what the run predicts. No file is left of it."""
 

@@ -1,7 +1,8 @@
 """The run folder: the interface between training, report, study and export.
 
 runs/<name>/  requested.yaml (the recipe as given)  recipe.yaml (every auto resolved)  environment.json  data.json  splits.csv
-              log.jsonl  checkpoints/  model/  evidence.npz  predictions.csv  metrics.json  samples/  mistakes/  report.html  DONE
+              log.jsonl  checkpoints/  model/  evidence.npz  predictions.csv  metrics.json  samples/  mistakes/
+              examples/  feature_map/  report.html  DONE
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import json
 import os
 import re
 import socket
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from whet.core.errors import BusyError, RecipeError, RunError
-from whet.core.output import claim, require_claimable, write_whole
+from whet.core import strict_json
+from whet.core.errors import BusyError, Ended, RecipeError, RunError, WhetError
+from whet.core.output import claim, remove, require_claimable, write_whole
 from whet.core.task import Task, task_named
 
 if TYPE_CHECKING:
@@ -48,8 +51,11 @@ class RunFolder:
         self.made_masks = self.path / "made_masks"  # of training images without masks
         self.pseudo_labels = self.path / "pseudo_labels"  # of unlabelled samples that are trained on
         self.mistakes = self.path / "mistakes"
+        self.examples = self.path / "examples"  # of each class
+        self.feature_map = self.path / "feature_map"  # the samples in two dimensions
         self.worst_images = self.path / "worst_images"
         self.report = self.path / "report.html"
+        self.failure = self.path / "failure.json"  # the reason why the last attempt failed
         self.done = self.path / "DONE"
 
     @property
@@ -117,6 +123,28 @@ class RunFolder:
         """Raise BusyError where another process is using this folder."""
         with self.lock():
             pass
+
+    def write_failure(self, reason: str | Exception) -> None:
+        """Write failure.json. reason: an error, or a text."""
+        trace = ""
+        if isinstance(reason, Exception):
+            trace = "".join(traceback.format_exception(reason))
+            reason = str(reason) if isinstance(reason, WhetError) else f"{type(reason).__name__}: {reason}"
+        strict_json.write(self.failure, {"reason": reason, "traceback": trace})
+
+    @contextlib.contextmanager
+    def recording_failure(self) -> Iterator[None]:
+        """Save the reason why the block fails; that of an earlier attempt is removed. A run that is stopped, or ended on purpose,
+        has not failed."""
+        if self.failure.exists():  # the cause may be gone
+            remove(self.failure)
+        try:
+            yield
+        except Ended:
+            raise
+        except Exception as error:
+            self.write_failure(error)
+            raise
 
     def read_json(self, path: Path) -> Any:
         if not path.is_file():

@@ -317,6 +317,20 @@ class ClassTask(VectorTask):
         """The decisions for calibration: (probabilities (M, C) of each decision, the number of the correct option (M,))."""
 
     @abstractmethod
+    def members(self, evidence: Any) -> np.ndarray:
+        """Which classes each sample has, bool (N, K)."""
+
+    @abstractmethod
+    def margins(self, evidence: Any) -> np.ndarray:
+        """By how much the probability of each class exceeds that of not predicting it, (N, K): positive where the class is
+        predicted, near 0 where the model is least sure."""
+
+    @abstractmethod
+    def calls(self, evidence: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What a threshold of confidence accepts or refuses: (class numbers, confidences, whether they are
+        right), each (M,)."""
+
+    @abstractmethod
     def log_probs(self, logits: Tensor) -> Tensor:
         """The log-probability of every outcome: of the classes, in the shape of the logits (…, K); or of the presence and absence
         of each class, (…, K, 2)."""

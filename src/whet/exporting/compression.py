@@ -8,10 +8,11 @@ from typing import Any
 
 from whet.bundle import Bundle
 from whet.core.errors import NoEffectError, RecipeError
+from whet.core.evidence import Evidence
 from whet.core.language import Sentence, english
 from whet.core.method import Method
 from whet.core.recipe import Recipe
-from whet.core.stages import Compresses, Quantizes
+from whet.core.stages import Changes, Compresses, Quantizes
 from whet.core.task import allowed
 from whet.exporting.samples import Samples
 from whet.exporting.source import Source
@@ -34,10 +35,11 @@ INT8_TOLERANCE = 0.05  # of scores that another processor computes again in int8
 @dataclass(frozen=True)
 class Quantized:
     """entry: for bundle.json. candidate: the graph to hand over, None where it was undone; then `undone` in the entry says why.
-    metrics: of the candidate."""
+    evidence, metrics: of the candidate."""
 
     entry: dict[str, Any]
     candidate: Candidate | None = None
+    evidence: Evidence | None = None
     metrics: dict[str, Any] | None = None
 
 
@@ -49,6 +51,8 @@ def methods_of(recipe: Recipe, given: Sequence[Method]) -> tuple[list[Any], list
             raise RecipeError(f"method '{method.name}' does not act after training, so an export cannot use it")
         if not allowed(recipe.task, method):
             raise RecipeError(f"method '{method.name}' is for {', '.join(sorted(method.tasks))}, not for {recipe.task}")
+        if _trains(method) and method.name not in recipe:
+            raise RecipeError(f"method '{method.name}' acts in training, and this run was trained without it")
     for method in given:
         if clash := sorted(method.conflicts & {other.name for other in given}):
             raise RecipeError(f"methods '{method.name}' and '{clash[0]}' cannot be combined in one export; keep one")
@@ -56,8 +60,15 @@ def methods_of(recipe: Recipe, given: Sequence[Method]) -> tuple[list[Any], list
     return changing, [method for method in given or recipe.methods if isinstance(method, Quantizes)]
 
 
+def _trains(method: Method) -> bool:
+    """Whether a method quantizes a graph by what it did in training."""
+    return isinstance(method, Quantizes) and isinstance(method, Changes)
+
+
 def quantizer_of(recipe: Recipe) -> str:
-    """The name of the method that quantizes a run best: dynamic for texts, static for convolutions."""
+    """The name of the method that quantizes a run best: the one it was trained with, dynamic for texts, static for convolutions."""
+    if trained := [method.name for method in recipe.methods if _trains(method)]:
+        return trained[0]
     return "quantize_dynamic" if recipe.medium == "text" else "quantize_static"
 
 
@@ -87,9 +98,10 @@ def changed(source: Source, methods: Sequence[Any], tolerance: float) -> tuple[S
     return smaller, [entry]
 
 
-def quantized(method: Any, bundle: Bundle, *, source: Source, tolerance: float) -> Quantized:
-    """Quantize the graph of a bundle. tolerance: the most that the headline metric may become worse, in its unit: on the validation
-    samples the mean may not, on those that judge not with certainty."""
+def quantized(method: Any, bundle: Bundle, before: Evidence, *, source: Source, tolerance: float) -> Quantized:
+    """Quantize the graph of a bundle. before: what the bundle predicts for the samples that judge. tolerance: the most that the
+    headline metric may become worse, in its unit: on the validation samples the mean may not, on those that judge not with
+    certainty."""
     trial = Trial(bundle, source.reference, source.part("val"), source.part("train"), tolerance)
     tried = trial.timed(method.quantize(trial))
     chosen = best(tried, tolerance)
@@ -100,17 +112,18 @@ def quantized(method: Any, bundle: Bundle, *, source: Source, tolerance: float) 
     }
     if chosen is None:
         return Quantized(entry | {"undone": str(_reason(tried, trial))})
-    return judged(chosen.candidate, entry, bundle, source=source, tolerance=tolerance)
+    return judged(chosen.candidate, entry, bundle, before, source=source, tolerance=tolerance)
 
 
 def judged(
-    candidate: Candidate, entry: dict[str, Any], bundle: Bundle, *, source: Source, tolerance: float
+    candidate: Candidate, entry: dict[str, Any], bundle: Bundle, before: Evidence, *, source: Source, tolerance: float
 ) -> Quantized:
-    """What a graph costs against that of the bundle, on the samples that judge, read once. entry: what bundle.json says already."""
+    """What a graph costs against that of the bundle, on the samples that judge. before: what that of the bundle predicts for them.
+    entry: what bundle.json says already."""
     part, reference, task = source.part(source.judging), source.reference, source.reference.saved.task
     metric, test, model = task.metric(task.headline), Samples(bundle, part), (bundle.path / "model.onnx").read_bytes()
     sessions = [opened(one, bundle) for one in (Candidate(NAMELESS, model), candidate)]
-    before, after = test.evidence(reference, *(predicts(one, bundle) for one in sessions))
+    [after] = test.evidence(reference, predicts(sessions[1], bundle))
     cost, low, high = cost_of(metric, before, after)
     first, last = milliseconds(sessions, [test.inputs(ROUNDS)] * 2)
     entry |= {
@@ -129,7 +142,7 @@ def judged(
             low=_points(low), high=_points(high),
         )  # fmt: skip
         return Quantized(entry | {"undone": str(reason)})
-    return Quantized(entry, candidate, task.measure(after))
+    return Quantized(entry, candidate, after, task.measure(after))
 
 
 def _reason(tried: Sequence[Measured], trial: Trial) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from whet import __version__
 from whet.bundle.predict import FORMAT, TOLERANCE
+from whet.core.language import Sentence, english
 from whet.exporting.graph import INPUT, OPSET
 from whet.models.front import AudioFront, TextFront
 from whet.models.tokens import MULTIPLE
@@ -53,17 +54,21 @@ _OBJECTS = {
     "own": "(batch, queries, rows, columns): in the first rows of a query the number of its logits, and these, the last for no "
     "object; then the logits of its mask",
 }
-_DECISIONS = {
+_DECISIONS: dict[str, dict[str, Any]] = {
     "largest": {
-        "words": "the class with the largest probability",
-        "unsure": "where the probability of the class is below unsure_below",
+        "words": english("the class with the largest probability"),
+        "unsure": english("where the probability of the class is below {limit}", limit="unsure_below"),
     },
     "each above 0.5": {
-        "words": "every class with a probability above 0.5",
-        "unsure": "where the product of the probabilities of all decisions is below unsure_below",
+        "words": english("every class with a probability above 0.5"),
+        "unsure": english(
+            "where the product of the probabilities of all decisions is below {limit}", limit="unsure_below"
+        ),
     },
     "pixels": {
-        "words": "for every pixel of the image the class with the largest probability, interpolated bilinearly to its size",
+        "words": english(
+            "for every pixel of the image the class with the largest probability, interpolated bilinearly to its size"
+        ),
         "unsure": "",
     },
 }
@@ -84,8 +89,12 @@ def _decision(saved: SavedModel) -> dict[str, Any]:
     return {
         "head": saved.net.spec.head,
         "least_confidence": WORKING_SCORE,
-        "words": f"the objects that objects.py finds in the outputs of the head {saved.net.spec.head}, each with class, "
-        f"confidence, box and mask, with a confidence of at least {WORKING_SCORE}",
+        "words": english(
+            "the objects that objects.py finds in the outputs of the head {head}, each with class, confidence, box and mask, with "
+            "a confidence of at least {least}",
+            head=saved.net.spec.head,
+            least=WORKING_SCORE,
+        ),
         "unsure": "",
     }
 
@@ -104,9 +113,14 @@ def _input(saved: SavedModel) -> dict[str, Any]:
             "multiple": MULTIPLE,
             "pad_id": front.tokens.pad_id,
             "unknown_id": front.tokens.unknown_id,
-            "words": f"token ids of tokenizer.json, the first {size}, with its special tokens; padded with "
-            f"{front.tokens.pad_id} to the longest of the batch, rounded up to a multiple of {MULTIPLE}; "
-            f"a text without tokens is the id {front.tokens.unknown_id}",
+            "words": english(
+                "token ids of tokenizer.json, the first {limit}, with its special tokens; padded with {pad} to the longest of the "
+                "batch, rounded up to a multiple of {multiple}; a text without tokens is the id {unknown}",
+                limit=size,
+                pad=front.tokens.pad_id,
+                multiple=MULTIPLE,
+                unknown=front.tokens.unknown_id,
+            ),
         }
     if isinstance(front, AudioFront):
         samples = max(1, round(size * front.rate / 1000))
@@ -115,8 +129,13 @@ def _input(saved: SavedModel) -> dict[str, Any]:
             "shape": ["batch", samples],
             "rate": front.rate,
             "samples": samples,
-            "words": f"a mono wave at {front.rate} Hz, {samples} samples ({samples / front.rate:g} s): channels averaged, a longer "
-            "clip cut to its middle, a shorter one followed by silence; spectrogram and normalisation are in the graph",
+            "words": english(
+                "a mono wave at {rate} Hz, {samples} samples ({seconds:g} s): channels averaged, a longer clip cut to its middle, "
+                "a shorter one followed by silence; spectrogram and normalisation are in the graph",
+                rate=front.rate,
+                samples=samples,
+                seconds=samples / front.rate,
+            ),
         }
     return {
         "dtype": "uint8",
@@ -124,8 +143,21 @@ def _input(saved: SavedModel) -> dict[str, Any]:
         "height": size,
         "width": size,
         "fit": saved.fit,
-        "words": f"RGB pixels 0 … 255 of {size} x {size}, rows first; upright, on white where transparent; "
-        + ("the whole image, its sides scaled separately" if saved.fit == "squash" else "the largest centred square")
-        + "; reduced by whole factors (JPEG decoder, areas), then bilinear with half-pixel centres; the normalisation is in the "
-        "graph; predict.py has the exact rule",
+        "words": _pixels(size, saved.fit),
     }
+
+
+def _pixels(side: int, fit: str) -> Sentence:
+    if fit == "squash":
+        return english(
+            "RGB pixels 0 … 255 of {side} x {side}, rows first; upright, on white where transparent; the whole image, its sides "
+            "scaled separately; reduced by whole factors (JPEG decoder, areas), then bilinear with half-pixel centres; the "
+            "normalisation is in the graph; predict.py has the exact rule",
+            side=side,
+        )
+    return english(
+        "RGB pixels 0 … 255 of {side} x {side}, rows first; upright, on white where transparent; the largest centred square; "
+        "reduced by whole factors (JPEG decoder, areas), then bilinear with half-pixel centres; the normalisation is in the graph; "
+        "predict.py has the exact rule",
+        side=side,
+    )

@@ -9,15 +9,14 @@ import importlib.util
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import torch
+from typing import Any
 
 from whet.bundle import Bundle
 from whet.bundle.predict import MANIFEST, manifest_digest, some_of, tensor_digest
 from whet.core import strict_json
-from whet.core.errors import OutputError, ParityError, RecipeError, RunError
-from whet.core.language import english
+from whet.core.errors import OutputError, ParityError, RecipeError
+from whet.core.evidence import Evidence
+from whet.core.language import english, in_its_language
 from whet.core.method import Method
 from whet.core.output import claim, kind_of, put, remove, require_claimable, work_folder, write_whole
 from whet.core.run_folder import RunFolder
@@ -25,22 +24,20 @@ from whet.exporting.card import model_card
 from whet.exporting.compression import INT8_TOLERANCE, Quantized, changed, methods_of, quantized
 from whet.exporting.describe import description
 from whet.exporting.gate import Parity, pass_gate
-from whet.exporting.graph import WholeModel, onnx_model
-from whet.exporting.reference import Part, Reference, evenly
+from whet.exporting.graph import onnx_model
+from whet.exporting.reference import Part, evenly
 from whet.exporting.source import Source
 from whet.models.front import TextFront
 from whet.run import Run
 from whet.training.log import Observer
 from whet.training.notebook_progress import default_observer
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 KIND = "bundle"
 MODEL, CARD, GOLDEN = "model.onnx", "README.md", "golden"
 SCRIPTS, OBJECTS = ("predict.py", "samples.py"), "objects.py"  # the last where objects are predicted
 
 
+@in_its_language
 def export(
     run: str | Path | Run,
     out: str | Path,
@@ -50,6 +47,7 @@ def export(
     unsure_below: float = 0.5,
     golden: int = 4,
     data: str | Path | None = None,
+    language: str | None = None,
     observer: Observer | None = None,
 ) -> Bundle:
     """Write the model of a finished run as a bundle: a folder with the ONNX graph of everything that predicts (normalisation,
@@ -59,7 +57,7 @@ def export(
     test split (or the validation split, if there is no test split) with torch and with the run's record. The samples must therefore
     still be in the run's data. unsure_below: predictions with a lower confidence are marked as unsure. golden: how many of these
     samples are put into the bundle with their scores, so that it can be checked where it is used; 0 leaves all data out. data: the
-    new location of the run's data if they were moved; samples are matched by content.
+    new location of the run's data if they were moved; samples are matched by content. language: of the model card.
 
     methods: of the stage AFTER, such as QuantizeStatic(), which make the exported model smaller; by default those of the recipe.
     tolerance: percentage points of the headline metric that such a method may cost. Otherwise it is undone: the bundle is written
@@ -82,16 +80,18 @@ def export(
         watch.phase(english("trying smaller networks"))
         source, compression = changed(source, changing, limit)
     quantizers = [functools.partial(quantized, method, source=source, tolerance=limit) for method in quantizing]
-    return write_bundle(
+    bundle, _ = write_bundle(
         source, out, watch, quantizers, compression, tolerance=limit, unsure_below=unsure_below, golden=golden
     )
+    return bundle
 
 
 def write_bundle(
-    source: Source, out: Path, watch: Observer, quantizers: Sequence[Callable[[Bundle], Quantized]],
+    source: Source, out: Path, watch: Observer, quantizers: Sequence[Callable[[Bundle, Evidence], Quantized]],
     compression: list[dict[str, Any]], *, tolerance: float, unsure_below: float = 0.5, golden: int = 4,
-) -> Bundle:  # fmt: skip
-    """Write a bundle that passed the gate. quantizers: tried in turn on the bundle in single precision. compression: the
+) -> tuple[Bundle, Evidence]:  # fmt: skip
+    """Write a bundle that passed the gate. Returns it with what it predicts for the samples that judge. quantizers: tried in turn
+    on the bundle in single precision, given that with what it predicts for these. compression: the
     entries of bundle.json on what was done to the networks before; tolerance: see `pass_gate`. Other arguments: see `export`."""
     part, altered = source.part(source.judging), source.reference.altered
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -103,12 +103,13 @@ def write_bundle(
         watch.phase(english("comparing {n:,} samples with the run", n=len(part)))
         parity = pass_gate(bundle, source.reference, part, source.folder, tolerance if altered else 0.0)
         info |= _measured(source.folder, parity, source.reference.saved.precision)
-        info["compression"] = compression
+        info["compression"], evidence = compression, parity.evidence
         for quantizer in quantizers:
             watch.phase(english("trying int8"))
-            found = quantizer(bundle)
+            found = quantizer(bundle, evidence)
             info["compression"].append(found.entry)
-            if found.candidate is not None:
+            if found.candidate is not None and found.evidence is not None:
+                evidence = found.evidence
                 info["metrics"]["exported"] = {"dtype": "int8", **(found.metrics or {})}
                 info |= {"session": found.candidate.session(info), "golden_tolerance": INT8_TOLERANCE}
                 write_whole(work / MODEL, found.candidate.model)
@@ -120,7 +121,7 @@ def write_bundle(
         if wrong := Bundle.read(work).check_golden():
             raise ParityError(f"the bundle does not repeat its own scores: {'; '.join(wrong)}")
         put(work, out)
-    return Bundle.read(out)
+    return Bundle.read(out), evidence
 
 
 def _require_new(out: Path, data: str | None) -> None:
@@ -134,9 +135,7 @@ def write_draft(folder: Path, source: Source, unsure_below: float = 0.5) -> dict
     are returned."""
     reference = source.reference
     saved = reference.saved
-    model = WholeModel(saved.net.front, saved.predictor, saved.task).eval()
-    part = source.part(source.judging)
-    write_whole(folder / MODEL, onnx_model(model, _example(reference, part), (0, 1) if part.medium == "text" else (0,)))
+    write_whole(folder / MODEL, onnx_model(*reference.exportable(source.part(source.judging))))
     if isinstance(saved.net.front, TextFront):
         saved.net.front.tokens.save(folder)
         remove(folder / "tokenizer_config.json")
@@ -145,19 +144,6 @@ def write_draft(folder: Path, source: Source, unsure_below: float = 0.5) -> dict
         write_whole(folder / name, importlib.resources.files("whet.bundle").joinpath(name).read_bytes())
     write_manifest(folder, info)
     return info
-
-
-def _example(reference: Reference, part: Part) -> Tensor:
-    """Two samples, or one twice."""
-    front = reference.saved.net.front
-    if isinstance(front, TextFront):
-        texts = part.frame["text"].tolist()
-        longest = sorted(texts, key=len)[-2:]
-        return torch.from_numpy(front.tokens.encode([longest[0], longest[-1]], reference.saved.size))
-    found = list(reference.rendered(part.frame.iloc[evenly(len(part), 8)]).values())
-    if not found:
-        raise RunError(f"none of the first {part.split} samples can be read; {part.ids[0]}")
-    return torch.stack([torch.from_numpy(found[0].copy()), torch.from_numpy(found[-1].copy())])
 
 
 def _measured(folder: RunFolder, parity: Parity, precision: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,8 @@ class Parity:
     single precision, on the same `compared` tensors; largest_score: the largest score there. equal_top: the share of them with the
     same class first. apart: the largest difference of a prepared sample from the run's own, in the unit of `MOST_APART`. to_torch,
     to_record: the headline metric of the exported model less that of torch, and less that which the run recorded.
-    seconds_per_sample: through the whole bundle, in batches."""
+    seconds_per_sample: through the whole bundle, in batches. evidence: what the exported model predicts for the split;
+    exported: its metrics."""
 
     split: str
     samples: int
@@ -48,10 +49,11 @@ class Parity:
     to_record: dict[str, float]
     seconds_per_sample: float
     exported: dict[str, Any] = field(repr=False)
+    evidence: Evidence = field(repr=False)
 
     def plain(self) -> dict[str, Any]:
-        """Without the metrics themselves."""
-        return {key: value for key, value in asdict(self).items() if key != "exported"}
+        """Without the metrics and the evidence themselves."""
+        return {key: value for key, value in vars(self).items() if key not in ("exported", "evidence")}
 
 
 def pass_gate(bundle: Bundle, reference: Reference, part: Part, folder: RunFolder, tolerance: float = 0.0) -> Parity:
@@ -77,7 +79,7 @@ def pass_gate(bundle: Bundle, reference: Reference, part: Part, folder: RunFolde
     to_record = _not_worse(metric, read_evidence(folder, part.split), exported, "the run's record", tolerance)
     return Parity(
         part.split, len(exported), len(prepared), largest, top, equal, apart, task.headline, to_torch, to_record, seconds,
-        task.measure(exported),
+        task.measure(exported), exported,
     )  # fmt: skip
 
 

@@ -19,6 +19,8 @@ from whet.exporting.graph import INPUT
 SESSION_INT8 = {"optimization.disable_specified_optimizers": "WeightBiasQuantization"}
 _WEIGHTED = frozenset(("Conv", "Gemm", "MatMul", "ConvTranspose"))
 _LEVELS = 64  # of 7 bits, on each side of zero
+_ON_LEVEL = 0.01  # of a level: how far weights in single precision are from the level that they were rounded to
+_LARGEST_BIAS = 2**30
 _ACTIVATIONS = frozenset(("Clip", "Relu", "Sigmoid", "HardSigmoid", "HardSwish", "LeakyRelu", "Mul", "Tanh", "Gelu"))
 
 
@@ -179,13 +181,97 @@ class StaticInt8:
 
 
 def _rounded(weight: np.ndarray, node: Any) -> np.ndarray:
-    """Weights rounded to 7 bits with a scale for every output channel: the first axis of a Conv, of others the last (or the first,
-    where they are transposed)."""
-    transposed = any(one.name == "transB" and one.i for one in node.attribute)
-    channel = 0 if node.op_type == "Conv" or transposed else (1 if node.op_type == "ConvTranspose" else weight.ndim - 1)
-    others = tuple(axis for axis in range(weight.ndim) if axis != channel)
-    scale = np.maximum(np.abs(weight).max(axis=others, keepdims=True), 1e-12) / _LEVELS
+    """Weights rounded to 7 bits with a scale for every output channel."""
+    scale = _scales(weight, _channel(weight, node))
     return (np.round(weight / scale) * scale).astype(weight.dtype)
+
+
+def _channel(weight: np.ndarray, node: Any) -> int:
+    """The axis of the output channels: the first of a Conv, of others the last (or the first, where they are transposed)."""
+    transposed = any(one.name == "transB" and one.i for one in node.attribute)
+    return 0 if node.op_type == "Conv" or transposed else (1 if node.op_type == "ConvTranspose" else weight.ndim - 1)
+
+
+def _scales(weight: np.ndarray, channel: int) -> np.ndarray:
+    """The scale of every output channel, with the number of axes of the weights."""
+    others = tuple(axis for axis in range(weight.ndim) if axis != channel)
+    return np.maximum(np.abs(weight).max(axis=others, keepdims=True), 1e-12) / _LEVELS
+
+
+def stored_as_int8(model: bytes) -> bytes | None:
+    """The graph of a network that was trained with rounding (`whet.models.fake_quantize`), with its weights in int8. Nothing is
+    rounded anew: a layer is stored so if its input is rounded in the graph and its weights lie on the levels of 7 bits. None where
+    there is no such layer."""
+    import onnx
+
+    graph = onnx.load_from_string(model)
+    trained = _TrainedInt8(graph.graph)
+    for node in graph.graph.node:
+        trained.store(node)
+    return trained.finished(graph) if trained.made else None
+
+
+class _TrainedInt8:
+    """Replaces float weights and biases of an ONNX graph by integers that are dequantized."""
+
+    def __init__(self, graph: Any) -> None:
+        self._graph = graph
+        self._tensors = {one.name: one for one in graph.initializer}
+        self._made_by = {name: node for node in graph.node for name in node.output}
+        self.made: dict[str, Any] = {}  # the new nodes, by the name of their output
+
+    def store(self, node: Any) -> None:
+        given = self._made_by.get(node.input[0]) if len(node.input) > 1 else None
+        if node.op_type not in _WEIGHTED or given is None or given.op_type != "DequantizeLinear":
+            return
+        constants = (*node.input[1:], given.input[1])
+        if node.op_type == "ConvTranspose" or not all(name in self._tensors for name in constants):
+            return
+        weight, input_scale = self._value(node.input[1]), float(self._value(given.input[1]))
+        channel = _channel(weight, node)
+        scales = _scales(weight, channel)
+        levels = weight / scales
+        if np.abs(levels - np.round(levels)).max() > _ON_LEVEL:
+            return
+        if len(node.input) > 2:
+            bias = self._value(node.input[2])
+            # Weights that are nothing beside their bias get coarser levels, so that the bias fits into 32 bits.
+            least = np.abs(bias) / (input_scale * _LARGEST_BIAS)
+            scales = np.maximum(scales, least.reshape(scales.shape))
+            levels = weight / scales
+            bias_scales = np.ravel(scales).astype(np.float32) * np.float32(input_scale)
+            name = f"{node.input[2]}_of_{given.input[1]}"
+            node.input[2] = self._dequantized(name, bias / bias_scales, np.int32, bias_scales, 0)
+        name = f"{node.input[1]}_of_{given.input[1]}"
+        node.input[1] = self._dequantized(name, levels, np.int8, np.ravel(scales).astype(np.float32), channel)
+
+    def _value(self, name: str) -> np.ndarray:
+        from onnx import numpy_helper
+
+        return numpy_helper.to_array(self._tensors[name])
+
+    def _dequantized(self, name: str, levels: np.ndarray, dtype: Any, scales: np.ndarray, axis: int) -> str:
+        """The name of a value that is these levels times their scales."""
+        from onnx import helper, numpy_helper
+
+        names = [f"{name}_{what}" for what in ("levels", "scales", "zeros")]
+        if f"{name}_float" not in self.made:
+            values = (np.round(levels).astype(dtype), scales, np.zeros(len(scales), dtype))
+            self._graph.initializer.extend(numpy_helper.from_array(value, key) for key, value in zip(names, values))
+            self.made[f"{name}_float"] = helper.make_node(
+                "DequantizeLinear", names, [f"{name}_float"], f"{name}_dequantize", axis=axis
+            )
+        return f"{name}_float"
+
+    def finished(self, model: Any) -> bytes:
+        """The file, without the floats that nothing uses any more."""
+        for node in self.made.values():
+            self._graph.node.insert(0, node)
+        used = {name for node in self._graph.node for name in node.input}
+        kept = [one for one in self._graph.initializer if one.name in used]
+        del self._graph.initializer[:]
+        self._graph.initializer.extend(kept)
+        return model.SerializeToString()
 
 
 def dynamic_int8(graph: Graph, kept_float: Collection[str]) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from whet.bundle import Bundle, Prepared
-from whet.core.errors import DataError
+from whet.core.errors import DataError, RunError
 from whet.core.evidence import Evidence
 from whet.core.mask_task import MaskTask
 from whet.core.run_folder import RunFolder
@@ -26,6 +26,8 @@ from whet.data.loader import chunks
 from whet.data.mask_store import MaskStore
 from whet.data.table import Table
 from whet.evaluate.inference import run_inference
+from whet.exporting.graph import WholeModel
+from whet.models.fake_quantize import set_exact
 from whet.models.front import TextFront
 from whet.run_samples import targets_of
 from whet.tasks.grouping import detection
@@ -93,14 +95,43 @@ def _seconds(row: Mapping[str, Any], side: str) -> float | None:
 
 
 class Reference:
-    """The model of a run on the CPU, without autocast. compressing: methods that are applied to its networks first. leave_out:
-    names of methods of prediction that are left out. altered: whether it therefore predicts otherwise than the run."""
+    """The model of a run on the CPU, without autocast, and without the rounding that networks may have been trained with (see
+    `simulated`). compressing: methods that are applied to its networks first. leave_out: names of methods of prediction that are
+    left out. altered: whether it therefore predicts otherwise than the run."""
 
     def __init__(
         self, folder: RunFolder, compressing: Sequence[Compresses] = (), leave_out: Collection[str] = ()
     ) -> None:
-        self.altered = bool(compressing or leave_out)
         self.saved = SavedModel(folder.model, torch.device("cpu"), compressing, leave_out)
+        rounds = set_exact(self.saved.predictor, True)
+        self.altered = bool(compressing or leave_out or rounds)
+
+    @contextlib.contextmanager
+    def simulated(self) -> Iterator[None]:
+        """Within the block, networks that were trained with rounding compute with it, as the run does."""
+        set_exact(self.saved.predictor, False)
+        try:
+            yield
+        finally:
+            set_exact(self.saved.predictor, True)
+
+    def exportable(self, part: Part) -> tuple[WholeModel, Tensor, tuple[int, ...]]:
+        """The arguments of `onnx_model` for everything that predicts."""
+        saved = self.saved
+        model = WholeModel(saved.net.front, saved.predictor, saved.task).eval()
+        return model, self._example(part), (0, 1) if part.medium == "text" else (0,)
+
+    def _example(self, part: Part) -> Tensor:
+        """Two samples, or one twice."""
+        front = self.saved.net.front
+        if isinstance(front, TextFront):
+            texts = part.frame["text"].tolist()
+            longest = sorted(texts, key=len)[-2:]
+            return torch.from_numpy(front.tokens.encode([longest[0], longest[-1]], self.saved.size))
+        found = list(self.rendered(part.frame.iloc[evenly(len(part), 8)]).values())
+        if not found:
+            raise RunError(f"none of the first {part.split} samples can be read; {part.ids[0]}")
+        return torch.stack([torch.from_numpy(found[0].copy()), torch.from_numpy(found[-1].copy())])
 
     def outputs(self, batch: np.ndarray) -> np.ndarray:
         """The outputs for rendered samples, float32 (B, …)."""

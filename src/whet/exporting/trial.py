@@ -15,6 +15,7 @@ from whet.core.evidence import Evidence
 from whet.core.language import Sentence
 from whet.evaluate.compare import difference
 from whet.evaluate.difference import Difference
+from whet.exporting.graph import onnx_model
 from whet.exporting.reference import Part, Reference
 from whet.exporting.samples import Predicts, Samples
 
@@ -99,6 +100,11 @@ class Trial:
         """The scores of each sample (a batch of one)."""
         session = opened(candidate, self.bundle)
         return np.concatenate([session.run(["scores"], {"samples": one})[0] for one in samples])
+
+    def simulated(self) -> bytes:
+        """The graph in floating point with the rounding that its networks were trained with."""
+        with self.reference.simulated():
+            return onnx_model(*self.reference.exportable(self.val.part))
 
     def _evidence(self, candidate: Candidate) -> Evidence:
         [found] = self.val.evidence(self.reference, predicts(opened(candidate, self.bundle), self.bundle))

@@ -16,11 +16,11 @@ from whet.core.recipe import Recipe
 from whet.core.rng import Rng
 from whet.core.spec import DataSpec, ModelSpec
 from whet.data.table import Table
+from whet.evaluate.reduce import reduced
 from whet.grouping.choice import COUNTS, Candidate, candidates, chosen, looked_at, silhouette
 from whet.grouping.cluster import Clusters, clusters, hdbscan, partitions, require_algorithm
 from whet.grouping.features import describe
 from whet.grouping.files import require_replaceable, write_grouping
-from whet.grouping.reduce import reduced
 from whet.grouping.result import Grouping
 from whet.training.notebook_progress import default_counter
 

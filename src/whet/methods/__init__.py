@@ -122,6 +122,7 @@ from whet.methods.balance.tversky import Tversky
 from whet.methods.compress.low_rank import LowRank
 from whet.methods.compress.prune_magnitude import PruneMagnitude
 from whet.methods.compress.prune_structured import PruneStructured
+from whet.methods.compress.quantize_aware import QuantizeAware
 from whet.methods.compress.quantize_dynamic import QuantizeDynamic
 from whet.methods.compress.quantize_static import QuantizeStatic
 from whet.methods.distill.decoupled_distill import DecoupledDistill
@@ -417,6 +418,7 @@ __all__ = [
     "PruneMagnitude",
     "PruneStructured",
     "PseudoLabel",
+    "QuantizeAware",
     "QuantizeDynamic",
     "QuantizeStatic",
     "RAdam",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import hashlib
 import importlib.metadata
+import importlib.resources
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +28,22 @@ from whet.report.sections import (
     data,
     effects,
     environment,
+    examples,
     explanations,
+    feature_map,
     gain,
     groups,
     headline,
     inference_gain,
     instances,
     mistakes,
+    ranking,
     recipe,
     runs,
     samples,
     segments,
     study_effects,
+    thresholds,
     to_label,
     tuning,
     unlabelled,
@@ -45,9 +52,12 @@ from whet.report.sections import (
 
 _OF_TASKS = {
     "classes": classes, "confusion": confusion, "calibration": calibration, "segments": segments,
-    "instances": instances, "worst_images": worst_images,
+    "instances": instances, "worst_images": worst_images, "ranking": ranking, "thresholds": thresholds,
+    "examples": examples, "feature_map": feature_map,
 }  # fmt: skip
 _END = (mistakes, samples, data, recipe, environment)
+
+LIMIT = 5_000_000  # bytes of the page of a run: the examples of classes get what the other sections leave
 
 
 def build_report(folder: RunFolder) -> Path:
@@ -151,16 +161,17 @@ def build_tuning(path: Path) -> Path:
 
 
 def _sections(modules: tuple[Any, ...], folder: RunFolder, improvement: dict[str, Any] | None = None) -> list[str]:
-    rendered = []
-    for module in modules:
-        context = (
-            module.context(folder)
-            if improvement is None or module not in (gain, study_effects, runs, data)
-            else module.context(folder, improvement)
-        )
+    rendered: dict[Any, str] = {}
+    for module in sorted(modules, key=lambda one: one is examples):  # the examples last
+        further: tuple[Any, ...] = ()
+        if improvement is not None and module in (gain, study_effects, runs, data):
+            further = (improvement,)
+        if module is examples:
+            further = (LIMIT - sum(len(section) for section in rendered.values()),)
+        context = module.context(folder, *further)
         if context is not None:
-            rendered.append(_rendered(module, context))
-    return rendered
+            rendered[module] = _rendered(module, context)
+    return [rendered[module] for module in modules if module in rendered]
 
 
 def _of_task(folder: RunFolder) -> list[Any]:
@@ -178,11 +189,22 @@ def rendered(template: str, **context: Any) -> str:
 
 
 def _page(title: str, sections: list[str]) -> str:
+    script, digest = _script()
     return (
         _environment()
         .get_template("page.html")
-        .render(title=title, sections=sections, version=importlib.metadata.version("whet"), language=language())
-    )
+        .render(
+            title=title, sections=sections, version=importlib.metadata.version("whet"), language=language(), script=script,
+            script_hash=digest,
+        )
+    )  # fmt: skip
+
+
+@functools.cache
+def _script() -> tuple[str, str]:
+    """The page's script, and its hash: browsers run no other, whatever a class or a file is called."""
+    script = importlib.resources.files("whet.report").joinpath("templates/page.js").read_text(encoding="utf-8")
+    return script, "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 @functools.cache

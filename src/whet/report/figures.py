@@ -17,7 +17,9 @@ from matplotlib.figure import Figure
 
 from whet.core.language import in_language, language
 
-INK, MUTED, GRID, ACCENT, SECOND, WARN = "#1c2a26", "#66756f", "#e3e9e6", "#0b7a5e", "#2f5fb3", "#c2512f"
+INK, MUTED, GRID, ACCENT, SECOND, WARN = "#1c2a26", "#66756f", "#e3e9e6", "#005a48", "#3f6fd1", "#c4530c"
+# In the page they are its variables, which are lighter on a dark screen.
+_VARIABLES = {INK: "ink", MUTED: "muted", GRID: "line", ACCENT: "accent", SECOND: "blue", WARN: "warn"}
 
 _STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -89,6 +91,8 @@ class Drawing:
         svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
         svg = svg.replace("<svg", f'<svg role="img" aria-label="{Markup.escape(self.title)}" class="figure"', 1)
         svg = re.sub(r"font: ([^;\"]*?)'?[\w ]*'?, [^;\"]*sans-serif", r"font: \1 inherit", svg)
+        for colour, name in _VARIABLES.items():
+            svg = svg.replace(colour, f"var(--{name})")
         return Markup(svg)
 
     def figure(self) -> Picture:

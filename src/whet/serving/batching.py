@@ -23,6 +23,7 @@ from whet.serving.settings import Settings
 
 _SIZES = (2, 4, 8, 16, 32)
 _GAIN = 0.9  # a larger batch is worthwhile where a sample costs at most this share
+_TURN = 0.001  # seconds that threads and caches lose whenever the session takes its turn, measured on one and two cores
 _LONGEST = 0.25  # seconds that one batch may take
 _LONGEST_SIDE = 2048  # pixels of a predicted mask; those of larger images are as much smaller
 
@@ -181,18 +182,18 @@ def _settle(futures: Sequence[Computed], found: Exception | Sequence[tuple[Prepa
 def best_batch(bundle: Bundle) -> int:
     """The batch size with the least time per sample on this machine, among 1, 2, 4, …, 32 and up to a quarter of a second."""
     sample, best = _blank(bundle), 1
-    cost = _seconds(bundle, [sample])
+    cost = _TURN + _seconds(bundle, [sample])
     for size in _SIZES:
         if size * cost > _LONGEST:
             break
-        each = _seconds(bundle, [sample] * size) / size
+        each = (_TURN + _seconds(bundle, [sample] * size)) / size
         if each < _GAIN * cost:
             best, cost = size, each
     return best
 
 
 def _seconds(bundle: Bundle, samples: list[Prepared]) -> float:
-    """The least of at least three computations, and of as many as there are in a tenth of a second: others disturb some."""
+    """The least of at least three computations, for at least a tenth of a second: other processes disturb some."""
     found: list[float] = []
     while len(found) < 3 or sum(found) < 0.1:
         began = time.perf_counter()

@@ -20,7 +20,8 @@ class Settings:
     hosts: accepted values of the header Host, without the port; names of this machine always. Empty: any, where there is a token.
     max_bytes: of one request body; of all bodies in memory together 16 times as much. max_pixels: of one image, before it is
     decoded. max_values: of one audio clip, frames times channels. header_bytes, header_count: of all headers together.
-    body_seconds, idle_seconds: from the first to the last byte of a body, and between two of its parts. queue: samples that may
+    body_seconds, idle_seconds: from the first to the last byte of a body, and between two of its parts; with header_seconds, no
+    connection sends one request for more than 30 s. queue: samples that may
     wait or be computed. batch: the most samples computed at once, 0: measured at the start. window: seconds that a batch waits for
     samples that are being decoded. corrections: a folder for corrected samples, up to correction_bytes.
     """
@@ -35,7 +36,7 @@ class Settings:
     header_bytes: int = 16 << 10
     header_count: int = 100
     header_seconds: float = 10.0
-    body_seconds: float = 30.0
+    body_seconds: float = 18.0
     idle_seconds: float = 5.0
     queue: int = 128
     batch: int = 0

@@ -9,7 +9,6 @@ import os
 import signal
 import threading
 import time
-import traceback
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -18,8 +17,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Protocol
 
-from whet.core import strict_json
-from whet.core.errors import BusyError, RunError, WhetError
+from whet.core.errors import BusyError, Ended, RunError
 from whet.core.output import claim, remove
 from whet.core.process import torch_cores
 from whet.core.recipe import Recipe
@@ -34,10 +32,6 @@ _GENTLE_SECONDS = 10.0  # the time to save and exit
 _BEGUN, _OVER, _BUSY = "begun", "over", "busy"  # messages of a worker about its task; busy: another process works on it
 
 
-class Ended(WhetError):
-    """Raised by a task's observer to end a run early. The run has not failed."""
-
-
 @dataclass(frozen=True)
 class PlannedRun:
     """A run to train and its folder. A finished run in the folder is not repeated; an unfinished one is resumed. data: the
@@ -49,7 +43,7 @@ class PlannedRun:
 
     @property
     def failure(self) -> Path:
-        return self.path / "failure.json"
+        return RunFolder(self.path).failure
 
     @property
     def over(self) -> bool:
@@ -112,14 +106,13 @@ def execute(task: PlannedRun, observer: Observer) -> bool:
     except Ended:
         return True
     except Exception as error:  # noqa: BLE001 - whatever a run fails of, the others go on
-        reason = str(error) if isinstance(error, WhetError) else f"{type(error).__name__}: {error}"
-        fail(task, reason, traceback.format_exc())
+        fail(task, error)
     return True
 
 
-def fail(task: PlannedRun, reason: str, trace: str = "") -> None:
+def fail(task: PlannedRun, reason: str | Exception) -> None:
     claim(task.path, "run")
-    strict_json.write(task.failure, {"reason": reason, "traceback": trace})
+    RunFolder(task.path).write_failure(reason)
 
 
 def hung_for(silence: float) -> str:

@@ -17,6 +17,7 @@ from whet.core.evidence import Metric, Predictions
 from whet.core.labels import labels_cell, labels_text, names_of
 from whet.core.language import english, tr
 from whet.core.task import MEDIA, ClassTask, LabelKind, Mistake, percent
+from whet.evaluate.ranking import ranking
 from whet.evaluate.rates import rates, wilson_interval
 from whet.tasks.single_label import (
     LEAST,
@@ -68,12 +69,11 @@ def micro_f1(evidence: Predictions) -> float:
 
 def average_precision_K(evidence: Predictions) -> np.ndarray:
     """The area under each class's precision-recall curve, as steps, (K,); NaN for a class without positive samples."""
-    from sklearn.metrics import average_precision_score
-
     true_NK = evidence.labels
-    found_K = np.full(true_NK.shape[1], np.nan)
-    for k in np.flatnonzero(true_NK.any(axis=0)):
-        found_K[k] = average_precision_score(true_NK[:, k], evidence.probs_NK[:, k])
+    found_K = np.where(true_NK.any(axis=0), 1.0, np.nan)  # 1 where all samples are positive
+    for k in range(len(found_K)):
+        if (ranked := ranking(evidence.probs_NK[:, k], true_NK[:, k])) is not None:
+            found_K[k] = ranked.average_precision
     return found_K
 
 
@@ -110,7 +110,14 @@ class MultiLabel(ClassTask):
     followed = (
         "accuracy", "macro_f1", "log_loss", "calibration_error", "hamming_accuracy", "micro_f1", "mean_average_precision",
     )  # fmt: skip
-    sections = ("classes", "calibration")  # a confusion matrix is not defined for label sets
+    sections = (
+        "classes",
+        "ranking",
+        "thresholds",
+        "calibration",
+        "examples",
+        "feature_map",
+    )  # a confusion matrix is not defined for label sets
 
     def reads(self, labels: LabelKind) -> bool:
         return labels in ("classes", "masks")
@@ -184,6 +191,17 @@ class MultiLabel(ClassTask):
         """Every decision of a sample and class as a binary classification, absent and present."""
         yes = evidence.probs_NK.ravel()
         return np.stack([1 - yes, yes], axis=1), evidence.labels.ravel().astype(np.int64)
+
+    def members(self, evidence: Predictions) -> np.ndarray:
+        return evidence.labels
+
+    def margins(self, evidence: Predictions) -> np.ndarray:
+        return 2 * evidence.probs_NK - 1
+
+    def calls(self, evidence: Predictions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Every class of every sample."""
+        N, K = evidence.probs_NK.shape
+        return np.tile(np.arange(K), N), evidence.probs_NK.ravel(), evidence.labels.ravel()
 
     def validation_loss(self, record: Mapping[str, float], num_classes: int) -> float | None:
         """The loss is the sum over a sample's labels, the log-loss their mean."""

@@ -93,7 +93,7 @@ class SingleLabel(ClassTask):
         "calibration_error": Metric(english("calibration error"), calibration_gap, smaller_is_better=True),
     }
     followed = ("accuracy", "macro_f1", "log_loss", "calibration_error")
-    sections = ("classes", "confusion", "calibration")
+    sections = ("classes", "confusion", "ranking", "thresholds", "calibration", "examples", "feature_map")
 
     def reads(self, labels: LabelKind) -> bool:
         return labels == "class"
@@ -165,6 +165,22 @@ class SingleLabel(ClassTask):
     def decisions(self, evidence: Predictions) -> tuple[np.ndarray, np.ndarray]:
         """One decision per sample."""
         return evidence.probs_NK, evidence.labels
+
+    def members(self, evidence: Predictions) -> np.ndarray:
+        return evidence.labels[:, None] == np.arange(len(evidence.classes))
+
+    def margins(self, evidence: Predictions) -> np.ndarray:
+        """Against the most likely other class."""
+        K = len(evidence.classes)
+        if K < 2:
+            return evidence.probs_NK
+        second_N, first_N = np.partition(evidence.probs_NK, K - 2, axis=1)[:, -2:].T
+        is_first_NK = evidence.predicted[:, None] == np.arange(K)
+        return evidence.probs_NK - np.where(is_first_NK, second_N[:, None], first_N[:, None])
+
+    def calls(self, evidence: Predictions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The predicted class of each sample."""
+        return evidence.predicted, evidence.probs_NK.max(axis=1), right_N(evidence)
 
     def validation_loss(self, record: Mapping[str, float], num_classes: int) -> float | None:
         return record["log_loss"]

@@ -29,6 +29,7 @@ from whet.evaluate.inference import Keep, as_it_is, run_inference
 from whet.explain import Explanation, explain
 from whet.models.build import add_external_model, read_extra, write_extra
 from whet.training.data_record import as_recorded
+from whet.training.examples import write_examples
 from whet.training.finish import FEW_POINTS, write_mistakes
 from whet.training.resolve import make_fabric
 from whet.training.saved import SavedModel
@@ -110,6 +111,8 @@ def show_mistakes(run: RunFolder, table: Table) -> None:
         return explain(saved.members, saved.loader(part.frame, 2), saved.size, class_N, most_points=FEW_POINTS)
 
     write_mistakes(table.part(split), split, run, why)
+    if "examples" in run.task.sections:
+        write_examples(table.part(split), split, run)
 
 
 def _mean_predictions(runs: Sequence[RunFolder], folder: RunFolder) -> dict[str, Evidence]:

@@ -22,7 +22,7 @@ from whet.core.stages import Guarded
 from whet.evaluate.evidence import joined, read_evidence
 
 HYSTERESIS = 0.5
-_SHOWN = ("mistakes", "worst_images")
+_SHOWN = ("mistakes", "worst_images", "examples", "feature_map")
 _MEASURED = ("val", "test", "inference_gain")
 
 

@@ -171,7 +171,10 @@ def _begin(session: Session, requested: Recipe, prepared: Prepared, *, tensorboa
     write_data(folder, given)
     strict_json.write(folder.environment, environment(ready.fabric.device))
     write_whole(folder.recipe, ready.plan.recipe.to_yaml())
-    with RunLog(folder.log, tensorboard=folder.path / "tensorboard" if tensorboard else None) as log:
+    with (
+        folder.recording_failure(),
+        RunLog(folder.log, tensorboard=folder.path / "tensorboard" if tensorboard else None) as log,
+    ):
         for test in ready.range_tests:
             log.write("range_test", method=test.schedule.name, lr=test.lr_T, loss=test.loss_T, chosen=test.chosen)
         session.train(table, ready.plan, ready.fabric, log, ready.state, ready.pace)
@@ -205,7 +208,7 @@ def _resume(session: Session, data: str | Path | None, *, accept_changed_data: b
                 now=torch.get_num_threads(),
             )
         )
-    with RunLog(folder.log, resume_step=step) as log:
+    with folder.recording_failure(), RunLog(folder.log, resume_step=step) as log:
         session.go_on(table, plan, fabric, log, saved)
 
 

@@ -15,8 +15,7 @@ import torch
 
 from whet.data.audio import UnreadableAudio
 from whet.data.audio import decode as decode_audio
-from whet.data.image import UnreadableImage
-from whet.data.image import decode as decode_image
+from whet.data.image import ImageSample, UnreadableImage
 from whet.data.media import USUAL_RATE
 from whet.explain import AudioHeat, Explanation, ImageHeat
 from whet.models.mel import LogMel, MelSettings
@@ -65,25 +64,31 @@ def write_preview(rows: Sequence[Row], folder: Path, rate: int) -> list[dict[str
     return records
 
 
-def write_row(row: pd.Series, medium: str, folder: Path, stem: str, num_classes: int) -> dict[str, str] | None:
-    """Write a row of the table of samples, an image with its mask drawn in, if it has one; None if it can no longer be read."""
+def write_row(
+    row: pd.Series, medium: str, folder: Path, stem: str, num_classes: int, pixels: int = _THUMBNAIL, seconds: float = _SECONDS
+) -> dict[str, str] | None:  # fmt: skip
+    """Write a row of the table of samples, an image with its mask drawn in, if it has one; None if it can no longer be read.
+    pixels: of the longer side of an image. seconds: of a clip, from its start."""
     if medium == "text":
         return write_sample(row["text"], folder, stem)
     try:
         if medium == "audio":
             start, end = (None if np.isnan(row[side]) else float(row[side]) for side in ("start", "end"))
-            return write_sample(decode_audio(Path(row["path"]), USUAL_RATE, start, end), folder, stem)
-        pixels = decode_image(Path(row["path"]).read_bytes())
+            wave = decode_audio(Path(row["path"]), USUAL_RATE, start, end)
+            return write_sample(wave[: round(seconds * USUAL_RATE)], folder, stem)
+        image = ImageSample(Path(row["path"]).read_bytes())
+        shrink = 1 if "masks" in row else next(by for by in (8, 4, 2, 1) if by == 1 or max(image.size) >= by * pixels)
+        content = image.pixels(shrink)
     except (OSError, UnreadableImage, UnreadableAudio):
         return None
-    if "masks" in row and row["masks"].size == pixels.shape[:2]:
-        pixels = overlay(pixels, row["masks"].class_map(), num_classes)
-    return {"image": write_thumbnail(pixels, folder, stem)}
+    if "masks" in row and row["masks"].size == content.shape[:2]:
+        content = overlay(content, row["masks"].class_map(), num_classes)
+    return {"image": write_thumbnail(content, folder, stem, pixels)}
 
 
-def write_thumbnail(pixels: np.ndarray, folder: Path, stem: str) -> str:
-    """Write an image in a small size. Returns its file name in `folder`."""
-    shrink = min(1.0, _THUMBNAIL / max(pixels.shape[:2]))
+def write_thumbnail(pixels: np.ndarray, folder: Path, stem: str, longest: int = _THUMBNAIL) -> str:
+    """Write an image in a small size. Returns its file name in `folder`. longest: the longer side, in pixels."""
+    shrink = min(1.0, longest / max(pixels.shape[:2]))
     size = (max(1, round(pixels.shape[1] * shrink)), max(1, round(pixels.shape[0] * shrink)))
     return _write_image(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), folder, stem)
 
@@ -97,7 +102,7 @@ def _write_image(pixels: np.ndarray, folder: Path, stem: str) -> str:
 def _write_audio(wave: np.ndarray, mel_LM: np.ndarray, folder: Path, stem: str, rate: int) -> dict[str, str]:
     clip = np.clip(wave[: _SECONDS * rate], -1, 1)
     soundfile.write(folder / f"{stem}.ogg", clip, rate, format="OGG", subtype="VORBIS")
-    return {"audio": f"{stem}.ogg", **write_sample(_coloured(mel_LM), folder, stem)}
+    return {"audio": f"{stem}.ogg", **write_sample(coloured_spectrogram(mel_LM), folder, stem)}
 
 
 def _log_mel(wave: np.ndarray, rate: int) -> np.ndarray:
@@ -106,7 +111,7 @@ def _log_mel(wave: np.ndarray, rate: int) -> np.ndarray:
         return LogMel(MelSettings().at_rate(rate))(clip[None])[0, 0].numpy()
 
 
-def _coloured(mel_LM: np.ndarray) -> np.ndarray:
+def coloured_spectrogram(mel_LM: np.ndarray) -> np.ndarray:
     """A log-mel spectrogram as an RGB uint8 image with low frequencies at the bottom."""
     decibels = mel_LM.T[::-1] * (10 / np.log(10))
     share = np.clip(1 + (decibels - decibels.max()) / _LOUDEST, 0, 1)

@@ -38,6 +38,8 @@ from whet.training.checkpoint import CheckpointWriter
 from whet.training.cost import cost_of
 from whet.training.crossfit import halves_of
 from whet.training.data_record import seen_note
+from whet.training.examples import write_examples
+from whet.training.feature_map import FeatureWatch, watched, write_feature_map
 from whet.training.features import FrozenFeatures, head_of, training_features
 from whet.training.groupings import measure_groupings
 from whet.training.guard import hand_over, judged
@@ -108,6 +110,7 @@ class Session:
     failures: Failures = field(default_factory=lambda: Failures(1))
     joined: dict[str, list[RunFolder]] = field(default_factory=dict)  # runs that are combined with this one, by method
     frozen: FrozenFeatures = field(default_factory=FrozenFeatures)
+    watch: FeatureWatch | None = None  # of the inferences that are under way
 
     def __post_init__(self) -> None:
         self._from = self.clock() if self.started is None else self.started
@@ -297,6 +300,8 @@ class Session:
             failed, batch_size, keep or table.task.statistics,
         ):  # fmt: skip
             found += len(index_B)
+            if self.watch is not None:
+                self.watch.keep(ids.iloc[index_B], outputs)
             yield outputs, index_B
         plan.net.train(training)
         if reasons and not found:
@@ -432,7 +437,10 @@ class Session:
             plan, table.part("val"), predict, self.folder, self.joined, by_half
         )
         self.note_plan(plan)  # of the AFTER methods
-        metrics = finish.measure_parts(table, predictor, predict, self.folder, val_outputs)
+        shown = "test" if len(table.part("test")) else "val"
+        with watched(members[0].net, table.part(shown)) as self.watch:
+            metrics = finish.measure_parts(table, predictor, predict, self.folder, val_outputs)
+        self.watch, watch = None, self.watch
         train = table.part("train")
         finish.write_samples(plan, train, training_loader(train, recipe, plan.net), self.folder)
         verdict = judged(self.folder, recipe, trained=state.total_steps > 0)
@@ -442,6 +450,8 @@ class Session:
         if verdict is not None and verdict.hands_over:
             metrics |= hand_over(verdict.before, self.folder)
         else:
+            if recipe.data.evaluate_test:  # otherwise the run is one of many, which nobody looks at alone
+                write_feature_map(watch, table.part(shown), shown, self.folder)
             metrics |= self._shown(table, plan, fabric, predictor, members, last, metrics)
         metrics["cost"] = cost_of(training, predict_seconds / max(predicted, 1), self.folder)
         metrics["best_validation"] = {"step": state.best_step, "score": state.best_score}
@@ -485,4 +495,6 @@ class Session:
                 found[shown] = metrics[shown] | measure_groupings(table.part(shown), shown, self.folder, kept)
         elif table.task.needs_labels and (reason := finish.write_mistakes(table.part(shown), shown, self.folder, why)):
             self.note(english("the report shows mistakes without explanations: {reason}", reason=reason))
+        if "examples" in table.task.sections and recipe.data.evaluate_test:
+            write_examples(table.part(shown), shown, self.folder)
         return found

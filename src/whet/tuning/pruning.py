@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from whet.core import strict_json
+from whet.core.errors import Ended
 from whet.core.run_folder import RunFolder
-from whet.studies.executor import Ended, PlannedRun
+from whet.studies.executor import PlannedRun
 from whet.training.checkpoint import checkpoints, remove_checkpoint
 from whet.training.log import Observer
 from whet.tuning.trials import load_trial

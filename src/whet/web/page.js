@@ -3,7 +3,7 @@ const WORDS = {
   en: {
     token: "Access token", unlock: "Open", predict: "Predict", choose: "Choose files", camera: "Camera", microphone: "Record",
     stop: "Stop ({0} s)", csv: "Save as CSV", corrections: "Save corrections", clear: "Clear", sample: "Sample",
-    prediction: "Prediction and confidence", wrong: "Wrong? It is …", text: "Texts, one per line", shoot: "Take photo", close: "Close",
+    prediction: "Prediction and confidence", shares: "Share of the pixels", wrong: "Wrong? It is …", text: "Texts, one per line", shoot: "Take photo", close: "Close",
     image: "Drop or paste images", audio: "Drop audio clips", texts: "Write texts, one per line, or drop .txt files",
     unsure: "unsure", masks: "{0} of {1} predicted", none: "no label", kept: "Kept by the server", noted: "Noted",
     waiting: "…", count: "{0} of {1} predicted, {2} unsure", device: "The device cannot be used: {0}",
@@ -13,7 +13,7 @@ const WORDS = {
   },
   zh: {
     token: "访问令牌", unlock: "打开", predict: "预测", choose: "选择文件", camera: "拍照", microphone: "录音", stop: "停止（{0} 秒）",
-    csv: "保存为 CSV", corrections: "保存更正", clear: "清空", sample: "样本", prediction: "预测与置信度", wrong: "错了？应为……",
+    csv: "保存为 CSV", corrections: "保存更正", clear: "清空", sample: "样本", prediction: "预测与置信度", shares: "像素占比", wrong: "错了？应为……",
     text: "文本，每行一条", shoot: "拍摄", close: "关闭", image: "拖入或粘贴图像", audio: "拖入音频", texts: "输入文本，每行一条，或拖入 .txt 文件",
     unsure: "不确定", masks: "已预测 {0}/{1}", none: "无标签", kept: "服务器已保存", noted: "已记录", waiting: "……",
     count: "已预测 {0}/{1}，其中 {2} 个不确定", device: "无法使用设备：{0}", badToken: "令牌无效。", calibrated: "置信度 {0}",
@@ -68,7 +68,7 @@ async function open() {
 
 // --- samples ------------------------------------------------------------------------------------
 function add(blob, name, text = null) {
-  const row = { blob, name, text, found: null, error: "", label: null, kept: false, bare: false, url: text === null ? URL.createObjectURL(blob) : "" };
+  const row = { blob, name, text, found: null, error: "", label: null, kept: false, bare: false, open: false, url: text === null ? URL.createObjectURL(blob) : "" };
   row.element = make("tr", { role: "row" });
   rows.push(row);
   $("problem").textContent = "";
@@ -129,7 +129,7 @@ function wav(audio) {
 
 // --- results ------------------------------------------------------------------------------------
 function show(row) {
-  const controls = () => [...row.element.querySelectorAll("button, select, input")], focused = controls().indexOf(document.activeElement);
+  const controls = () => [...row.element.querySelectorAll("button, select, summary, input")], focused = controls().indexOf(document.activeElement);
   const cell = (...children) => make("td", { role: "cell" }, ...children), prediction = cell();
   if (row.error) prediction.append(make("div", { className: "error", textContent: row.error }));
   else if (!row.found) prediction.append(make("div", { textContent: say("waiting") }));
@@ -210,16 +210,24 @@ function predicted(row) {
 
 function correction(row) {
   if (!row.found) return [];
-  const several = Array.isArray(row.found.predicted);
-  const select = make("select", { multiple: several });
-  select.setAttribute("aria-label", say("wrong"));
-  if (!several) select.append(make("option", { value: "", textContent: say("wrong") }));
-  for (const name of model.classes) {
-    const chosen = several ? (row.label || row.found.predicted).includes(name) : row.label === name;
-    select.append(make("option", { value: name, textContent: name, selected: chosen }));
-  }
-  select.addEventListener("change", () => correct(row, several ? [...select.selectedOptions].map((one) => one.value) : select.value || null));
-  return row.label === null ? [select] : [select, make("div", { className: "kept", textContent: say(row.kept ? "kept" : "noted") })];
+  const chosen = Array.isArray(row.found.predicted) ? labelsOf(row) : labelOf(row);
+  return row.label === null ? [chosen] : [chosen, make("div", { className: "kept", textContent: say(row.kept ? "kept" : "noted") })];
+}
+
+function labelOf(row) {
+  const select = make("select", { ariaLabel: say("wrong") }, make("option", { value: "", textContent: say("wrong") }));
+  select.append(...model.classes.map((name) => make("option", { value: name, textContent: name, selected: row.label === name })));
+  select.addEventListener("change", () => correct(row, select.value || null));
+  return select;
+}
+
+function labelsOf(row) {
+  const boxes = model.classes.map((name) => make("input", { type: "checkbox", value: name, checked: (row.label || row.found.predicted).includes(name) }));
+  const lines = boxes.map((one) => make("label", { className: "check" }, one, one.value));
+  const list = make("details", { className: "labels", open: row.open }, make("summary", { textContent: say("wrong") }), ...lines);
+  list.addEventListener("toggle", () => { row.open = list.open; });
+  list.addEventListener("change", () => correct(row, boxes.filter((one) => one.checked).map((one) => one.value)));
+  return list;
 }
 
 async function correct(row, label) {
@@ -296,6 +304,7 @@ function speak() {
   $("invite").textContent = say({ image: "image", audio: "audio", text: "texts" }[model.medium]);
   $("types").textContent = say({ image: "types", audio: "audioTypes", text: "textTypes" }[model.medium], Math.floor(model.max_bytes / 2 ** 20));
   $("note").textContent = say(model.corrections ? "store" : "here");
+  $("shown").textContent = say(model.decision.rule === "pixels" ? "shares" : "prediction");
   $("wrong").hidden = ofMasks();
   $("results").className = ofMasks() ? "masks" : "";
   rows.forEach(show);

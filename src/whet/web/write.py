@@ -14,6 +14,7 @@ from whet.bundle import Bundle
 from whet.bundle.predict import MANIFEST
 from whet.core import strict_json
 from whet.core.errors import OutputError
+from whet.core.language import tr
 from whet.core.output import claim, claim_file, kind_of, put, require_claimable, work_folder, write_whole
 from whet.web.packages import Package, needed, read
 from whet.web.page import page
@@ -103,27 +104,29 @@ def _content(bundle: Bundle, name: str) -> bytes:
 
 
 def _readme(bundle: Bundle, packages: Sequence[Package]) -> str:
-    info = bundle.info
-    return f"""# {info["problem"]} in the browser
-
-`{INDEX}` predicts {info["medium"]} samples: {", ".join(info["classes"])}. The model runs in the browser; samples do not leave the
-device, and nothing is loaded from elsewhere.
-
-Any web server can serve this folder:
-
-```
-python -m http.server --bind 127.0.0.1 --directory .
-```
-
-Opened as a file, without a server, browsers do not let the page read the files beside it; `whet export --to web --single-file`
-writes a page for that. Camera and microphone work on localhost and over HTTPS alone.
-
-| | |
-|---|---|
-| `bundle/` | the exported model, as `whet export` wrote it, with its model card |
-| `runtime/` | {" and ".join(map(str, packages))}; notices in `{LICENCES}` |
-| `golden/` | the samples of `bundle/golden` as the network takes them |
-
-The page verifies the SHA-256 of each file that it reads, and predicts the golden samples before anything else. Where their scores
-differ, it says so and predicts nothing.
-"""
+    info, code = bundle.info, {"index": f"`{INDEX}`", "licences": f"`{LICENCES}`"}
+    rows = [
+        ("bundle/", tr("the exported model, as `whet export` wrote it, with its model card")),
+        ("runtime/", tr("{packages}; notices in {licences}", packages=", ".join(map(str, packages)), **code)),
+        ("golden/", tr("the samples of `bundle/golden` as the network takes them")),
+    ]
+    parts = [
+        "# " + tr("{problem} in the browser", problem=info["problem"]),
+        tr(
+            "{index} predicts with a model of the classes {classes}. The model runs in the browser; samples do not leave the "
+            "device, and nothing is loaded from elsewhere.",
+            classes=", ".join(info["classes"]), **code,
+        ),
+        tr("Any web server can serve this folder:"),
+        "```\npython -m http.server --bind 127.0.0.1 --directory .\n```",
+        tr(
+            "Opened as a file, without a server, browsers do not let the page read the files beside it; `whet export --to web "
+            "--single-file` writes a page for that. Camera and microphone work on localhost and over HTTPS alone."
+        ),
+        "\n".join(["| | |", "|---|---|", *(f"| `{name}` | {what} |" for name, what in rows)]),
+        tr(
+            "The page verifies the SHA-256 of each file that it reads, and predicts the golden samples before anything else. Where "
+            "their scores differ, it says so and predicts nothing."
+        ),
+    ]  # fmt: skip
+    return "\n\n".join(parts) + "\n"

@@ -13,7 +13,7 @@ from whet.core.method import Method
 from whet.core.recipe import Recipe
 from whet.core.run_folder import finished_run
 from whet.core.search import Search
-from whet.core.stages import Changes, Compresses, Follows
+from whet.core.stages import Changes, Compresses, Follows, Quantizes
 from whet.methods.compress.channels import remove_channels, set_widths, widths_of
 from whet.methods.ensemble.members import member_recipe
 from whet.methods.transfer.freeze import Freeze
@@ -76,7 +76,7 @@ class PruneStructured(
     def predecessor(self, recipe: Recipe) -> Recipe | None:
         if self.share == 0 or self.run or is_run(recipe.model.weights):
             return None
-        later = [method.name for method in recipe.methods if isinstance(method, Compresses)]
+        later = [method.name for method in recipe.methods if isinstance(method, Compresses | Quantizes)]
         return member_recipe(recipe.without(*later), self.name, 1, 2)
 
     def following(self, run: str) -> Self:

@@ -1,7 +1,8 @@
-"""The recipe with every `auto` resolved."""
+"""The commands that use the run, and the recipe with every `auto` resolved."""
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from whet.core.card import card
@@ -24,4 +25,15 @@ def context(folder: RunFolder) -> dict[str, Any]:
     for key in ("architecture", "weights"):
         value = getattr(shown.model, key)
         shown = shown.replace(model=shown.model.replace(**{key: value.rstrip("/").rsplit("/", 1)[-1]}))
-    return {"methods": methods, "yaml": shown.to_yaml(), "hash": recipe.hash}
+    return {"methods": methods, "yaml": shown.to_yaml(), "hash": recipe.hash, "commands": _commands(folder)}
+
+
+def _commands(folder: RunFolder) -> str:
+    """As they are typed beside the run folder; words in capitals are the reader's."""
+    name, task = shlex.quote(folder.name), folder.task
+    lines = [f"whet predict {name} FILES", f"whet explain {name} FILES"] if task.needs_labels else []
+    if task.decision:
+        lines += [f"whet export {name} --out bundle", "whet serve bundle"]
+    if not task.needs_labels:
+        lines.append(f"whet train DATA --weights {name}")
+    return "\n".join([*lines, "whet train DATA --recipe recipe.yaml"])

@@ -1,4 +1,4 @@
-"""The space that samples are grouped in: rows of length 1, and their first principal components."""
+"""The space that samples are compared in: rows of length 1, and their first principal components."""
 
 from __future__ import annotations
 
