@@ -11,7 +11,7 @@ Every part is a result of its own:
 - `slow`: 200 connections that send a byte a second, and /health meanwhile.
 
 The clients are one process. On a machine with other work, the clock favours servers with many threads, since each of them gets a
-share of a core. What is given per second of processor time, that of the server and of the clients, does not depend on other work.
+share of a core. What is given per second of processor time, that of the server and of the clients, depends on it less.
 
     python benchmarks/serving.py BUNDLE --samples FOLDER [--parts speed ...] [--peers PYTHON] [--seconds 5] [--rounds 3]
 """
@@ -48,7 +48,7 @@ from whet.bundle import Bundle
 from whet.serving.app import Service
 from whet.serving.server import run
 from whet.serving.settings import Settings
-service = Service(Bundle.read(sys.argv[1], threads=int(sys.argv[3])), Settings(port=int(sys.argv[2])))
+service = Service(Bundle.read(sys.argv[1], threads=int(sys.argv[3])), Settings(port=int(sys.argv[2]), batch=int(sys.argv[4])))
 run(service, lambda: print(service.batcher.batch, flush=True))
 """
 
@@ -110,8 +110,9 @@ class Server:
 class Subject:
     """What is served, and which requests ask for it."""
 
-    def __init__(self, folder: Path, samples: Path, threads: int) -> None:
-        self.folder, self.threads, self.bundle = folder, threads, Bundle.read(folder, threads=threads)
+    def __init__(self, folder: Path, samples: Path, threads: int, batch: int) -> None:
+        self.folder, self.threads, self.batch = folder, threads, batch
+        self.bundle = Bundle.read(folder, threads=threads)
         found = [path.read_bytes() for path in sorted(samples.rglob("*.*")) if path.is_file()]
         found = [found[k * len(found) // 64] for k in range(64)] if len(found) > 64 else found
         alone = [self.bundle.predict([data])[0] for data in found]
@@ -122,10 +123,17 @@ class Subject:
 
     @property
     def name(self) -> str:
-        return f"{self.folder.name}, {self.bundle.info['architecture']}, {self.bundle.info['parameters']:,} parameters"
+        info = self.bundle.info
+        return ", ".join(
+            [
+                self.folder.name,
+                info["architecture"],
+                *([f"{info['parameters']:,} parameters"] if "parameters" in info else []),
+            ]
+        )
 
     def whet(self) -> Server:
-        return Server([sys.executable, "-c", SERVER, str(self.folder), "{port}", str(self.threads)])
+        return Server([sys.executable, "-c", SERVER, str(self.folder), "{port}", str(self.threads), str(self.batch)])
 
     def peer(self, name: str, python: Path) -> Server:
         program = Path(__file__).with_name("serving_peers.py")
@@ -286,9 +294,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1, help="of onnxruntime, in the servers and in the loops")
+    parser.add_argument(
+        "--batch", type=int, default=0, help="of whet serve; 0: measured at its start, without other work"
+    )
     parser.add_argument("--requests", type=int, default=10_000, help="at once; twice as many for the memory")
     given = parser.parse_args()
-    subject = Subject(given.bundle.resolve(), given.samples, given.threads)
+    subject = Subject(given.bundle.resolve(), given.samples, given.threads, given.batch)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # for the server and the clients too
     for part in given.parts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -39,7 +39,7 @@ def train(
     seed: int | None = None,
     out: str | Path | None = None,
     observer: Observer | None = None,
-    tensorboard: bool = False,
+    track: Sequence[str] = (),
     strict: bool = False,
     language: str | None = None,
 ) -> Run:
@@ -48,8 +48,8 @@ def train(
     data: a path, or a DataSpec that also names columns and split lists. recipe: a Recipe, a file, or the name of a shipped
     recipe; by default the strong recipe for this data and model. methods: replace the recipe's methods. budget: "20ep", "500st",
     "10m". weights: a local folder, a hub name, or "none". head: what predicts from the features (`ModelSpec.head`). task: by
-    default that of the recipe, or what the data suggest. language: of the report, "en" or "zh"; by default that of the locale.
-    Raises WhetError subclasses; see `whet.core.errors`.
+    default that of the recipe, or what the data suggest. track: names of trackers, such as "mlflow" (`whet.tracking`). language: of
+    the report, "en" or "zh"; by default that of the locale. Raises WhetError subclasses; see `whet.core.errors`.
     """
     from whet.report import build_report
     from whet.training.job import train_run
@@ -63,7 +63,7 @@ def train(
             requested,
             out,
             observer=observer,
-            tensorboard=tensorboard,
+            track=track,
             strict=strict,
             started=started,
             report=build_report,

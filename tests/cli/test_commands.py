@@ -258,7 +258,7 @@ def test_the_options_are_these():
         "train": sorted(
             [*data, *training, "--accept-changed-data", "--architecture", "--budget", "--head", "--metric", "--task",
              "--out", "--recipe", "--resume", "--seed",
-             "--set", "--strict", "--tensorboard", "--unlabelled", "--weights", "--with", "--without"]
+             "--set", "--strict", "--track", "--unlabelled", "--weights", "--with", "--without"]
         ),
         "pretrain": sorted(
             [*data, *training, "--architecture", "--budget", "--out", "--recipe", "--seed", "--set", "--unlabelled", "--weights",

@@ -1,7 +1,6 @@
 """What the shell completes, and that it is quick."""
 
 import os
-import resource
 import subprocess
 import sys
 
@@ -37,21 +36,20 @@ def test_runs_are_folders(tmp_path, monkeypatch):
     assert complete.weights("no") == ["none"]
 
 
-def shell(words: str) -> tuple[list[str], float, str]:
-    """(what bash is offered after these words, the processor time, stderr)"""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    code = "import sys; sys.argv = ['whet']; from whet.cli import main; main()"
+def shell(words: str) -> tuple[list[str], str]:
+    """(what bash is offered after these words, stderr: whether torch was loaded for it)"""
+    code = (
+        "import sys; sys.argv = ['whet']; from whet.cli import main\n"
+        "try: main()\nfinally: print('torch' in sys.modules, file=sys.stderr)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True,
         env={**os.environ, "_WHET_COMPLETE": "complete_bash",
              "COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1)},
     )  # fmt: skip
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return done.stdout.split(), after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stderr
+    return done.stdout.split(), done.stderr.strip()
 
 
 def test_in_a_shell():
-    offered, seconds, told = shell("whet train data --with mixu")
-    assert offered == ["mixup"], told
-    assert seconds < 2  # 0.3 s on a quiet machine; the registry alone takes more than 3 s
+    assert shell("whet train data --with mixu") == (["mixup"], "False")
     assert {"runs", "report"} <= set(shell("whet r")[0])

@@ -17,6 +17,7 @@ import whet
 from whet.bundle import Bundle
 from whet.core.errors import ParityError, RunError
 from whet.exporting.gate import _batches
+from whet.methods import QuantizeStatic
 from whet.tasks.grouping import detection
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("painted")]
@@ -96,6 +97,15 @@ def test_the_grouping_of_real_outputs_is_that_of_the_task(made, data, kind):
                 assert (one.layer.whole(prepared[row].size) != other.layer.whole(prepared[row].size)).sum() <= 2
             count += len(ours)
     assert count > 30
+
+
+def test_objects_in_int8(made, tmp_path):
+    run, _ = made("centre_offset")
+    bundle = whet.export(run, tmp_path / "bundle", methods=[QuantizeStatic()], tolerance=20)
+    [entry] = bundle.info["compression"]
+    assert "undone" not in entry and entry["metric"] == "mask_ap"
+    assert entry["bytes"]["after"] < 0.4 * entry["bytes"]["before"]
+    assert bundle.info["metrics"]["exported"]["dtype"] == "int8" and bundle.check_golden() == []
 
 
 def test_the_script_writes_object_numbers(made, data, tmp_path):

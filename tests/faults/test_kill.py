@@ -102,6 +102,20 @@ def test_with_unlabelled_samples_too(zygote, tmp_path, name):
     assert expected["metrics"]["accepted" if name == "adamatch" else "pseudo_labels"]
 
 
+@pytest.mark.slow
+@pytest.mark.sample
+def test_the_ranges_of_rounded_activations_are_in_the_state(zygote, tmp_path):
+    """Resumed at step 4, at step 8, when rounding has begun, and at step 12, when BatchNorm keeps its statistics."""
+    methods = ["random_resized_crop", {"sgd": {"lr": 0.02}}, "cosine", "ema", {"quantize_aware": {"share": 0.5}}]
+    out, whole = tmp_path / "run", tmp_path / "whole"
+    assert zygote.train(whole, methods=methods) == 0
+    assert zygote.train(out, methods=methods, kill=("step", 5)) == -9
+    for _ in range(2):
+        assert zygote.resume(out, kill=("step", 5)) == -9
+    assert zygote.resume(out) == 0
+    assert story(out) == story(whole)
+
+
 @pytest.mark.parametrize(
     "mutant",
     [

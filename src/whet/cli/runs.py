@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 NAME = "runs"
 _SORTS = ("newest", "score")
+_ENOUGH = 150  # columns of a terminal for the whole table
 _COLOURS = {"running": "blue", "stopped": "yellow", "failed": "red"}
 
 
@@ -72,10 +73,12 @@ def _show(entries: list[Entry]) -> None:
     from whet.run_index import KINDS, STATES
 
     screen = results()
+    whole = not screen.is_terminal or screen.width >= _ENOUGH
     gains = any(entry.gain is not None for entry in entries)
     rows = table(
-        tr("run"), tr("kind"), tr("state"), tr("score"), *([tr("gain")] if gains else []), tr("data"), tr("network"), tr("recipe"),
-        tr("time"), tr("begun"),
+        tr("run"), tr("kind"), tr("state"), tr("score"), *([tr("gain")] if gains else []), tr("data"),
+        *([tr("network")] if whole or not gains else []), tr("time"),
+        *([tr("recipe"), tr("begun")] if whole else []),
     )  # fmt: skip
     for entry in entries:
         gain = [_gain(entry.gain) if entry.gain is not None else ""] if gains else []
@@ -83,13 +86,12 @@ def _show(entries: list[Entry]) -> None:
             str(entry.path),
             translated(KINDS[entry.kind]),
             Text(translated(STATES[entry.state]), _COLOURS.get(entry.state, "")),
-            _score(entry.score) if entry.score is not None else "",
+            _score(entry.score, counted=whole) if entry.score is not None else "",
             *gain,
             Path(entry.data).name,
-            Path(entry.network).name,
-            entry.recipe,
+            *([Path(entry.network).name] if whole or not gains else []),
             seconds(entry.seconds) if entry.seconds is not None else "",
-            f"{entry.started.astimezone():%Y-%m-%d %H:%M}",
+            *([entry.recipe, f"{entry.started.astimezone():%Y-%m-%d %H:%M}"] if whole else []),
         )
     print_table(screen, rows)
     for entry in entries:
@@ -97,8 +99,8 @@ def _show(entries: list[Entry]) -> None:
             screen.print(Text.assemble((tr("failed"), "red"), f"  {entry.path}: {one_line(screen, entry.failure)}"))
 
 
-def _score(score: Score) -> str:
-    """'accuracy 93.2 % (91.0 to 95.1), 431 test'"""
+def _score(score: Score, *, counted: bool) -> str:
+    """'accuracy 93.2 % (91.0 to 95.1), 431 test samples'"""
     from whet.core.task import metric_named
     from whet.report.text import between, part_name
 
@@ -106,6 +108,8 @@ def _score(score: Score) -> str:
     text = f"{translated(metric.title)} {metric.shown(score.value)}"
     if score.low is not None and score.high is not None:
         text += f" ({between(metric.text(score.low), metric.text(score.high))})"
+    if not counted:
+        return text
     return text + tr(", ") + tr("{n} {part!t} samples", n=score.samples, part=part_name(score.part))
 
 

@@ -77,9 +77,12 @@ def command(
         bool,
         typer.Option("--accept-changed-data", help="Resume even if the data changed.", rich_help_panel=OUTPUT),
     ] = False,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Also log to TensorBoard.", rich_help_panel=OUTPUT)
-    ] = False,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Also report to tensorboard, mlflow, wandb or trackio. Can be repeated.", rich_help_panel=OUTPUT
+        ),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Raise an error if a method has no effect.", rich_help_panel=OUTPUT)
     ] = False,
@@ -122,7 +125,7 @@ def command(
         )
         requested = recipes.with_options(requested, metric=metric, **settings)
         folder = train_run(
-            requested, out, observer=watch, tensorboard=tensorboard, strict=strict, started=started, report=build_report
+            requested, out, observer=watch, track=track or (), strict=strict, started=started, report=build_report
         )
         finished = Run(folder)
     metrics = finished.metrics

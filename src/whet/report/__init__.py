@@ -1,4 +1,4 @@
-"""Build one self-contained HTML report from a run folder: no network access, no scripts, readable on a phone and on paper."""
+"""Build one self-contained HTML report from a run folder: no network access; readable on a phone, on paper and without scripts."""
 
 from __future__ import annotations
 

@@ -161,17 +161,17 @@ def build_tuning(path: Path) -> Path:
 
 
 def _sections(modules: tuple[Any, ...], folder: RunFolder, improvement: dict[str, Any] | None = None) -> list[str]:
-    rendered: dict[Any, str] = {}
+    sections: dict[Any, str] = {}
     for module in sorted(modules, key=lambda one: one is examples):  # the examples last
         further: tuple[Any, ...] = ()
         if improvement is not None and module in (gain, study_effects, runs, data):
             further = (improvement,)
         if module is examples:
-            further = (LIMIT - sum(len(section) for section in rendered.values()),)
+            further = (LIMIT - len(_page(folder.name, list(sections.values())).encode()),)
         context = module.context(folder, *further)
         if context is not None:
-            rendered[module] = _rendered(module, context)
-    return [rendered[module] for module in modules if module in rendered]
+            sections[module] = _rendered(module, context)
+    return [sections[module] for module in modules if module in sections]
 
 
 def _of_task(folder: RunFolder) -> list[Any]:

@@ -23,7 +23,7 @@ from whet.serving.settings import Settings
 
 _SIZES = (2, 4, 8, 16, 32)
 _GAIN = 0.9  # a larger batch is worthwhile where a sample costs at most this share
-_TURN = 0.001  # seconds that threads and caches lose whenever the session takes its turn, measured on one and two cores
+_TURN = 0.001  # seconds that threads and caches lose whenever the session takes its turn, about
 _LONGEST = 0.25  # seconds that one batch may take
 _LONGEST_SIDE = 2048  # pixels of a predicted mask; those of larger images are as much smaller
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -18,6 +18,7 @@ from whet.core.run_folder import RunFolder, finished_run, next_name, write_whole
 from whet.core.stages import Follows, UsesExternalModels
 from whet.data.read import data_path
 from whet.models.build import load_net, save_net
+from whet.tracking import RunInfo, Trackers, flat, made
 from whet.training import resolve
 from whet.training.budget import Clock
 from whet.training.checkpoint import checkpoints, newest_good
@@ -37,7 +38,7 @@ def train_run(
     out: str | Path | None = None,
     *,
     observer: Observer | None = None,
-    tensorboard: bool = False,
+    track: Sequence[str] = (),
     strict: bool = False,
     started: float | None = None,
     report: Report | None = None,
@@ -45,20 +46,23 @@ def train_run(
 ) -> RunFolder:
     """Train a recipe into a new run folder (`out`, or the next free name in runs/) and evaluate it.
 
-    strict: raise an error, not a warning, if a method has no effect. started: the start time on the `clock`, from which a budget in
-    minutes counts. report: the function that writes the report; the run is finished only after it.
+    track: the names of trackers (`whet.tracking`); a resumed run is not tracked. strict: raise an error, not a warning, if a method
+    has no effect. started: the start time on the `clock`, from which a budget in minutes counts. report: the function that writes
+    the report; the run is finished only after it.
     """
     stem = data_path(recipe.data).resolve().stem
     recipe = recipe.replace(data=absolute(recipe.data))
     folder = RunFolder(out if out is not None else next_name(Path("runs"), stem))
     folder.require_new(*recipe.data.sources)
+    tracked = made(track)
     with _working(Session(folder, observer or default_observer(), clock, started, report)) as session:
+        session.trackers = Trackers(tracked, session.tracker_failed)
         prepared = session.prepare(recipe, strict=strict)  # nothing is written before the settings are valid
         claim(folder.path, "run", data=recipe.data.sources)
         with folder.lock():
             if folder.begun or folder.finished:
                 raise BusyError(f"{folder.path}: another process has started a run in this folder")
-            _begin(session, recipe, prepared, tensorboard=tensorboard, strict=strict)
+            _begin(session, recipe, prepared, strict=strict)
     return folder
 
 
@@ -89,7 +93,7 @@ def resume_run(
             if data is not None:
                 requested = requested.replace(data=moved(requested.data, data))
             prepared = session.prepare(requested, strict=False)
-            _begin(session, requested, prepared, tensorboard=False, strict=False)
+            _begin(session, requested, prepared, strict=False)
     return folder
 
 
@@ -143,7 +147,7 @@ def _after_predecessors(session: Session, requested: Recipe, recipe: Recipe) -> 
     return recipe
 
 
-def _begin(session: Session, requested: Recipe, prepared: Prepared, *, tensorboard: bool, strict: bool) -> None:
+def _begin(session: Session, requested: Recipe, prepared: Prepared, *, strict: bool) -> None:
     folder, table, net, size = session.folder, prepared.table, prepared.net, prepared.size
     write_whole(folder.requested, requested.to_yaml())
     if folder.log.is_file():  # from a run that was never resolved
@@ -171,9 +175,10 @@ def _begin(session: Session, requested: Recipe, prepared: Prepared, *, tensorboa
     write_data(folder, given)
     strict_json.write(folder.environment, environment(ready.fabric.device))
     write_whole(folder.recipe, ready.plan.recipe.to_yaml())
+    session.trackers.start(RunInfo(folder.name, folder.path, flat(ready.plan.recipe.to_dict())))
     with (
         folder.recording_failure(),
-        RunLog(folder.log, tensorboard=folder.path / "tensorboard" if tensorboard else None) as log,
+        RunLog(folder.log, trackers=session.trackers) as log,
     ):
         for test in ready.range_tests:
             log.write("range_test", method=test.schedule.name, lr=test.lr_T, loss=test.loss_T, chosen=test.chosen)
@@ -226,4 +231,5 @@ def _working(session: Session) -> Iterator[Session]:
                 f"accumulate"
             ) from None
         finally:
+            session.trackers.finish(None)  # where the run did not get to its end
             session.observer.end()

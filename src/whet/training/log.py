@@ -1,4 +1,4 @@
-"""The log of a run: one JSON line per event in log.jsonl, optional TensorBoard logs, and an observer for progress."""
+"""The log of a run: one JSON line per event in log.jsonl, and an observer for progress."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from whet.core import strict_json
-from whet.core.errors import RunError
 from whet.core.language import Sentence
 from whet.core.output import write_whole
 from whet.core.writing import writing
+from whet.tracking import Trackers
 
 
 class Observer:
@@ -39,21 +39,18 @@ class Observer:
 class RunLog:
     """Appends events to log.jsonl. Events of steps after `resume_step` are removed first, because the steps are repeated."""
 
-    def __init__(self, path: Path, resume_step: int | None = None, tensorboard: Path | None = None) -> None:
+    def __init__(self, path: Path, resume_step: int | None = None, trackers: Trackers | None = None) -> None:
         if resume_step is not None and path.is_file():
             _cut(path, resume_step)
         self._path = path
         self._handle = path.open("a", encoding="utf-8", buffering=1)  # line-buffered, so that every step is visible
-        self._board: Any = _tensorboard(tensorboard) if tensorboard is not None else None
+        self._trackers = trackers or Trackers()
 
     def write(self, event: str, **values: Any) -> dict[str, Any]:
         record = {"event": event, **values}
         with writing(self._path):
             self._handle.write(strict_json.dumps(record, indent=None) + "\n")
-        if self._board is not None and "step" in values:
-            for key, value in values.items():
-                if isinstance(value, float):
-                    self._board.add_scalar(f"{event}/{key}", value, values["step"])
+        self._trackers.log(event, values)
         return record
 
     def sync(self) -> None:
@@ -74,8 +71,6 @@ class RunLog:
         with writing(self._path), self._handle:
             self._handle.flush()
             os.fsync(self._handle.fileno())
-        if self._board is not None:
-            self._board.close()
 
 
 def _cut(path: Path, resume_step: int) -> None:
@@ -88,13 +83,3 @@ def _cut(path: Path, resume_step: int) -> None:
         if record.get("step", -1) <= resume_step:
             kept.append(line)
     write_whole(path, "".join(kept))
-
-
-def _tensorboard(folder: Path) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise RunError(
-            "logging to TensorBoard requires the extra 'tensorboard': pip install 'whet[tensorboard]'"
-        ) from None
-    return SummaryWriter(str(folder))

@@ -31,6 +31,7 @@ from whet.explain import Explanation, explain
 from whet.models.build import build_net
 from whet.models.net import Net
 from whet.models.on_outputs import behind
+from whet.tracking import Trackers, summary_of
 from whet.training import finish, resolve
 from whet.training.accepted import accepted_metrics, nothing_accepted
 from whet.training.budget import Clock
@@ -110,6 +111,7 @@ class Session:
     failures: Failures = field(default_factory=lambda: Failures(1))
     joined: dict[str, list[RunFolder]] = field(default_factory=dict)  # runs that are combined with this one, by method
     frozen: FrozenFeatures = field(default_factory=FrozenFeatures)
+    trackers: Trackers = field(default_factory=Trackers)
     watch: FeatureWatch | None = None  # of the inferences that are under way
 
     def __post_init__(self) -> None:
@@ -122,6 +124,9 @@ class Session:
     def note(self, text: Sentence) -> None:
         self.notes.append(text)
         self.observer.note(text)
+
+    def tracker_failed(self, name: str, why: str) -> None:
+        self.note(english("the tracker {name} failed and was switched off: {why}", name=name, why=why))
 
     def failed(self, id_: str, reason: str) -> None:
         if self.failures.add(id_, reason):
@@ -466,6 +471,8 @@ class Session:
         strict_json.write(self.folder.metrics, metrics)
         if self.report is not None:
             self.report(self.folder)
+        files = (self.folder.report, self.folder.metrics, self.folder.recipe)
+        self.trackers.finish(summary_of(metrics), [path for path in files if path.is_file()])
         write_whole(self.folder.done, "")
         remove(self.folder.start, "*")
 

@@ -16,6 +16,8 @@ from whet.report.images import inline_jpeg
 from whet.report.text import part_name
 
 WIDTH, HEIGHT, _MARGIN = 720, 540, 16
+# Of the marks: corners and the angle of the first, in half turns. Circle, square, triangle, diamond, pentagon, triangle, hexagon.
+_FORMS = ((0, 0.0), (4, 0.25), (3, -0.5), (4, -0.5), (5, -0.5), (3, 0.5), (6, 0.0))
 _KEYS = 24  # classes in the key, the most frequent
 
 
@@ -93,9 +95,8 @@ def _placed(xy_N2: np.ndarray) -> list[list[float]]:
 
 def _mark(k: int) -> str:
     """The outline of the mark of a class: its form tells what its colour does, for those who do not see the colour."""
-    corners = (0, 4, 3, 4, 5)[k % 5]  # circle, square, triangle, diamond, pentagon
+    corners, first = _FORMS[k % len(_FORMS)]
     if not corners:
         return "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0z"
-    first, radius = math.pi / 4 if corners == 4 and k % 5 == 1 else -math.pi / 2, 6.2
-    angles = [first + 2 * math.pi * corner / corners for corner in range(corners)]
-    return "M" + "L".join(f"{radius * math.cos(a):.1f} {radius * math.sin(a):.1f}" for a in angles) + "z"
+    angles = [math.pi * (first + 2 * corner / corners) for corner in range(corners)]
+    return "M" + "L".join(f"{6.2 * math.cos(a):.1f} {6.2 * math.sin(a):.1f}" for a in angles) + "z"
