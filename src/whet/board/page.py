@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import functools
-import hashlib
 import importlib.metadata
-import importlib.resources
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +20,7 @@ from whet.core.language import language, tr, translated
 from whet.core.output import claim_file, write_whole
 from whet.core.task import metrics_of_all_tasks
 from whet.report import text
-from whet.report.build import rendered
+from whet.report.build import rendered, script_of
 from whet.run_index import KINDS, STATES, Entry, Gain, Score, list_runs
 
 _TRAINED = ("training", "ensemble")  # kinds that are compared
@@ -120,7 +117,7 @@ def write_board(folder: str | Path, out: str | Path, *, force: bool = False) -> 
 
 def html(name: str, data: Mapping[str, Any]) -> str:
     """The page. It runs no other script than its own, whatever a run is called."""
-    script, digest = _script()
+    script, digest = script_of("board.js")
     # In a script element, only "<" could end the data.
     embedded = strict_json.dumps(data, indent=None).replace("<", "\\u003c")
     version = importlib.metadata.version("whet")
@@ -128,12 +125,6 @@ def html(name: str, data: Mapping[str, Any]) -> str:
         "board.html", name=name, title=f"{name} · whet board", language=language(), version=version, live=data["live"],
         script=Markup(script), script_hash=digest, data=Markup(embedded), most_pairs=MOST_PAIRS,
     )  # fmt: skip
-
-
-@functools.cache
-def _script() -> tuple[str, str]:
-    script = importlib.resources.files("whet.report").joinpath("templates/board.js").read_text(encoding="utf-8")
-    return script, "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def _last(path: str) -> str:

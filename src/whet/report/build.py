@@ -189,7 +189,7 @@ def rendered(template: str, **context: Any) -> str:
 
 
 def _page(title: str, sections: list[str]) -> str:
-    script, digest = _script()
+    script, digest = script_of("page.js")
     return (
         _environment()
         .get_template("page.html")
@@ -201,9 +201,9 @@ def _page(title: str, sections: list[str]) -> str:
 
 
 @functools.cache
-def _script() -> tuple[str, str]:
-    """The page's script, and its hash: browsers run no other, whatever a class or a file is called."""
-    script = importlib.resources.files("whet.report").joinpath("templates/page.js").read_text(encoding="utf-8")
+def script_of(template: str) -> tuple[str, str]:
+    """A script of a page, and its hash: browsers run no other, whatever a class or a file is called."""
+    script = importlib.resources.files("whet.report").joinpath("templates", template).read_text(encoding="utf-8")
     return script, "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
