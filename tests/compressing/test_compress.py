@@ -80,7 +80,6 @@ def test_an_unknown_student_is_refused_before_anything_is_trained():
         list(plans(Recipe(methods=parse_methods(["adamw"])), "RUN", (), ("mobilenet_v9@96",), None))
 
 
-
 def model(name: str, cost: float, milliseconds: float, size: int) -> engine.Model:
     return engine.Model(
         name, Sentence(name), 1 - cost, cost, cost, cost, milliseconds, size, Candidate(Sentence(""), b""), None, None
