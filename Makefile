@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup demo test test-slow check cards clean
+.PHONY: setup demo test test-slow check cards docs clean
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -43,5 +43,10 @@ check: setup
 cards: setup
 	$(BIN)/python docs/write_cards.py
 
+# The documentation as a site: site/index.html. A broken link is an error.
+docs: setup
+	$(PIP) --editable '.[docs]'
+	$(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf .venv demo runs
+	rm -rf .venv demo runs site

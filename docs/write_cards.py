@@ -1,5 +1,6 @@
 """Write docs/methods: a card for every registered method, and the index. Run by `make cards`; a test holds them to the code."""
 
+from collections import Counter
 from pathlib import Path
 
 from whet.core.card import Card, card
@@ -21,8 +22,10 @@ def main() -> None:
 
 def index(cards: dict[str, Card]) -> str:
     """All methods by family, a line each: what it does, and what its measurements came to."""
+    size = Counter(found.family for found in cards.values())
     lines = ["# Methods", "", f"{len(cards)} techniques, by family. Made from the code by `make cards`.", ""]
-    for family in sorted({found.family for found in cards.values()}):
+    lines += [" · ".join(f"[{family}](#{family}) ({size[family]})" for family in sorted(size)), ""]
+    for family in sorted(size):
         lines += [f"## {family}", "", "| method | acts at | what it does | measured |", "|---|---|---|---|"]
         for name, found in cards.items():
             if found.family == family:

@@ -68,6 +68,8 @@ def test_the_index_says_it_too():
     lines = index(cards).splitlines()
     assert any(line.startswith("| [ema]") and line.endswith("| helps on 1, no evidence on 1 |") for line in lines)
     assert any(line.startswith("| [swa]") and line.endswith("| not measured |") for line in lines)
+    assert "[average](#average) (2)" in lines
+    assert "## average" in lines
 
 
 def test_the_rows_that_come_with_whet_are_readable_and_name_methods_that_exist():

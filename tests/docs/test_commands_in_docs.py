@@ -66,7 +66,8 @@ def lines_of(page: Path) -> list[Line]:
         elif block in SHELL:
             pending += line.strip().removesuffix("\\")
             if not line.rstrip().endswith("\\"):
-                command = re.match(r"(?:\$ )?(?:[A-Z_]+=\S+ )*(?:\S*bin/)?(whet( .*|$))", pending)
+                prompt = r"\$ " if block == "console" else r"(?:\$ )?"  # in a console block, the rest is output
+                command = re.match(prompt + r"(?:[A-Z_]+=\S+ )*(?:\S*bin/)?(whet( .*|$))", pending)
                 if command:
                     found.append(Line(f"{name}:{number}", command[1], whole=True))
                 pending = ""
