@@ -25,6 +25,10 @@ ROOT = Path(__file__).resolve().parents[2]
 SHELL = ("", "sh", "bash", "shell", "console")
 GROUP = typer.main.get_command(app)
 UsageError = typer.BadParameter.__base__  # of the click that typer brings along
+INCOMPLETE = (
+    "MissingParameter",
+    "BadOptionUsage",
+)  # `whet train --budget` in a sentence: the command and its option exist
 PLACEHOLDER = re.compile(r"[A-Z][A-Z_.…]*")  # something of the reader's: DATA, RUN, FOLDER, …
 METHODS = {cls.name for cls in registry()}
 SECTIONS = {"data": DataSpec, "model": ModelSpec, "train": TrainSpec}
@@ -77,22 +81,23 @@ def lines_of(page: Path) -> list[Line]:
 LINES = [line for page in pages() for line in lines_of(page)]
 
 
-def parsed(words: list[str], whole: bool) -> tuple[str, dict]:
-    """(command, parameters). UsageError for an unknown command or option, a value that is not accepted, and, in a whole command,
-    for a missing argument."""
-    context = GROUP.make_context("whet", list(words), resilient_parsing=False)
-    rest = [*context._protected_args, *context.args]
-    if not rest or PLACEHOLDER.fullmatch(rest[0]):  # whet COMMAND --help
-        return "", {}
-    name, command, rest = GROUP.resolve_command(context, rest)
+def parsed(words: list[str], whole: bool) -> dict:
+    """The parameters of a command. UsageError for an unknown command or option, a value that is not accepted, and, in a whole
+    command, for a missing argument. Options that act at once (--help, --install-completion) are only looked up."""
+    group = typer.Context(GROUP, info_name="whet")
+    if not words or PLACEHOLDER.fullmatch(words[0]):  # whet COMMAND --help
+        return {}
+    if words[0].startswith("-"):
+        assert words[0] in {option for param in GROUP.get_params(group) for option in param.opts}
+        return {}
+    name, command, rest = GROUP.resolve_command(group, words)
+    rest = [word for word in rest if word != "--help"]
     try:
-        return name, command.make_context(name, list(rest), parent=context).params
+        return command.make_context(name, list(rest), parent=group).params
     except UsageError as error:
-        if whole or type(error).__name__ not in ("MissingParameter", "NoArgsIsHelpError", "BadOptionUsage"):
+        if whole or type(error).__name__ not in INCOMPLETE:
             raise
-        if type(error).__name__ == "BadOptionUsage":  # a mention such as `whet train --budget`: the option exists
-            return name, {}
-        return name, command.make_context(name, list(rest), parent=context, resilient_parsing=True).params
+        return command.make_context(name, rest, parent=group, resilient_parsing=True).params
 
 
 def words_of(line: Line) -> list[str]:
@@ -169,7 +174,7 @@ def check_setting(text: str, *, only_key: bool) -> None:
 @pytest.mark.parametrize("line", LINES, ids=[f"{line.where} {line.text[:40]}" for line in LINES])
 def test_a_command_in_the_documentation_parses(line):
     try:
-        _, params = parsed(words_of(line), line.whole)
+        params = parsed(words_of(line), line.whole)
     except UsageError as error:
         pytest.fail(f"{line.where}: {line.text}\n{error.format_message()}")
     assert not faults_of(params), f"{line.where}: {line.text}"
@@ -198,7 +203,7 @@ def test_the_pages_have_commands():
 )
 def test_a_wrong_command_is_found(text):
     try:
-        _, params = parsed(words_of(Line("here", text, whole=True)), whole=True)
+        params = parsed(words_of(Line("here", text, whole=True)), whole=True)
     except UsageError:
         return
     assert faults_of(params)
