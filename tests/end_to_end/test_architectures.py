@@ -133,7 +133,7 @@ def test_by_the_command_line(compared):
         ),
         (["a", "b"], {"architectures": "lenet"}, r"trains on one DATA; got 2: a, b"),
         (["data"], {"architectures": "lenet", "metric": "macro_f1"}, r"--metric macro_f1 applies to finished runs"),
-        (["a", "b"], {"seeds": 3, "budget": "2ep"}, r"--budget, --seeds requires --architectures"),
+        (["a", "b"], {"seeds": 3, "budget": "2ep"}, r"--budget or --epochs, --seeds requires --architectures"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_trained(given, asked, message, tmp_path, monkeypatch):

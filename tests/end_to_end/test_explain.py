@@ -140,7 +140,7 @@ def wrong_run(finished_run, tmp_path):
     seen = read_evidence(run.folder, "test")
     next_class = [seen.classes.index(name) for name in ("metal", "paper", "glass")]
     wrong_NK = 0.05 + 0.85 * np.eye(3)[[next_class[k] for k in seen.labels]]
-    write_evidence(run.folder, {"test": replace(seen, probs_NK=wrong_NK)})
+    write_evidence(run.folder, {"val": read_evidence(run.folder, "val"), "test": replace(seen, probs_NK=wrong_NK)})
     return run.folder, table.with_frame(table.frame[table.frame["id"].isin(seen.ids)])
 
 

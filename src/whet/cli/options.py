@@ -180,7 +180,7 @@ def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
 
     def wrapper(*own: Any, **given: Any) -> None:
         _refuse_twice(given)
-        settings = {key: value for key in _SETTINGS if (value := given.pop(key)) is not None}
+        settings = {key: value for key in _SETTINGS if (value := given.pop(key, None)) is not None}
         if "epochs" in settings:
             given["budget"] = f"{settings.pop('epochs')}ep"
         command(*own, **given, settings=settings)
