@@ -36,7 +36,7 @@ async def _run(service: Service, started: Callable[[], None]) -> None:
         interface=Interfaces.ASGI,
         http=HTTPModes.http1,  # deadlines and limits were tested with this version
         websockets=False,
-        backlog=1024,
+        backlog=4096,  # connections that wait; beyond them clients try again after 1, 2, 4, … seconds
         http1_settings=HTTP1Settings(header_read_timeout=int(1000 * settings.header_seconds), max_buffer_size=_BUFFER),
         log_enabled=False,
     )
