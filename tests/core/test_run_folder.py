@@ -73,3 +73,22 @@ def test_the_lock_names_its_holder_and_dies_with_it(tmp_path):
     holder.stdout.close()
     with folder.lock():
         pass
+
+
+def test_the_reason_of_a_failure_is_kept_until_the_next_attempt(tmp_path):
+    folder = RunFolder.create(tmp_path / "run")
+    with pytest.raises(RunError, match="no good"), folder.recording_failure():
+        raise RunError("no good")
+    assert folder.read_json(folder.failure)["reason"] == "no good"
+    with folder.recording_failure():
+        assert not folder.failure.exists()
+
+
+def test_a_failure_that_cannot_be_recorded_is_still_the_one_that_is_raised(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    folder = RunFolder.create(tmp_path / "run")
+    monkeypatch.setattr(RunFolder, "write_failure", full)
+    with pytest.raises(RunError, match="the first error"), folder.recording_failure():
+        raise RunError("the first error")

@@ -143,7 +143,8 @@ class RunFolder:
         except Ended:
             raise
         except Exception as error:
-            self.write_failure(error)
+            with contextlib.suppress(OSError, WhetError):  # such as a full disk, which is then the error to show
+                self.write_failure(error)
             raise
 
     def read_json(self, path: Path) -> Any:
