@@ -1,4 +1,7 @@
-"""Rankings by probability, without a threshold: precision-recall and ROC curves, and the areas below them."""
+"""Rankings by probability, without a threshold: precision-recall and ROC curves, and the areas below them.
+
+One sort gives both curves and their areas. Tests compare them with scikit-learn's.
+"""
 
 from __future__ import annotations
 
